@@ -1,0 +1,56 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+.PHONY: help up demo test install protos lint types layering proto-lint check unit fuzz chaos bench lock clean
+
+help: ## Show this help
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-11s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): requirements/lock.txt pyproject.toml services/client/pyproject.toml $(shell find protos -name '*.proto') build_protos.py
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)
+	@echo "Installing into $(VENV) (once, and after dependencies or protos change) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/lock.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e services/client -e .
+	@touch $(STAMP)
+
+install: $(STAMP) ## Make .venv and install everything into it, from the hashed lock
+
+up: $(STAMP) ## Start a whole network on this machine; Ctrl-C stops it (FRESH=1 empties its data first)
+	@$(BIN)/naisho network up $(if $(FRESH),--fresh)
+
+demo: $(STAMP) ## Let two accounts talk over a network, and show path, receipts and latency
+	@$(BIN)/naisho network demo
+
+protos: $(STAMP) ## Generate code from protos/ again
+	@$(BIN)/python build_protos.py
+
+lint: $(STAMP) ## Style, layering and protos
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/buf lint
+
+types: $(STAMP) ## Strict types
+	@$(BIN)/mypy services/client/src services operators tests build_protos.py
+
+check: lint types ## Every gate but the tests
+
+unit: $(STAMP) ## Only the quick tests
+	@$(BIN)/pytest -q tests/unit tests/property tests/architecture
+
+test: check ## Lint, types, layering, protos and all tests (under ten minutes on two cores)
+	@$(BIN)/pytest
+
+fuzz: $(STAMP) ## Fuzz every parser of untrusted bytes for longer (INPUTS=1000000)
+	@NAISHO_FUZZ_INPUTS=$(or $(INPUTS),1000000) $(BIN)/pytest -q tests/property/fuzz --timeout 0
+
+bench: $(STAMP) ## Speed and memory beside the ceilings of their parts; writes docs/benchmark.md and .svg
+	@$(BIN)/python -m tests.bench
+
+lock: ## Make requirements/lock.txt anew from both pyproject files (needs uv)
+	@python3 requirements/inputs.py | uv pip compile --universal --python-version 3.11 --generate-hashes --no-header -q - -o requirements/lock.txt
+
+clean: ## Remove what make made (not the networks' data)
+	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

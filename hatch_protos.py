@@ -1,0 +1,20 @@
+"""Build hook: generated protobuf code is made before either distribution is packed or installed in place."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+
+class ProtoBuildHook(BuildHookInterface[Any]):
+    """Generate the services' event code."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Run before hatchling collects files."""
+        sys.path.insert(0, str(Path(self.root)))
+        import build_protos  # noqa: PLC0415
+
+        build_protos.generate(sdk=False)

@@ -1,0 +1,1 @@
+"""What runs a naisho network: membership, and the local composition root."""

@@ -1,0 +1,1 @@
+"""The services of a naisho network. They meet through wire types and events, never by import."""

@@ -1,0 +1,1 @@
+"""The event log: a port and its two adapters, memory and JetStream."""
