@@ -40,16 +40,18 @@ def _compile(half: str, out: Path) -> list[Path]:
         return []
     bundled = resources.files("grpc_tools") / "_proto"
     with_services = [file for file in files if "\nservice " in file.read_text(encoding="utf-8")]
-    arguments = [
+    scripts = Path(sys.executable).parent  # the plugins' place, whether or not the environment is on the path
+    base = [
         "protoc",
         f"--proto_path={PROTOS}",
         f"--proto_path={bundled}",
-        f"--python_out={out}",
-        f"--mypy_out=quiet:{out}",
+        f"--plugin=protoc-gen-mypy={scripts / 'protoc-gen-mypy'}",
+        f"--plugin=protoc-gen-mypy_grpc={scripts / 'protoc-gen-mypy_grpc'}",
     ]
-    if protoc.main([*arguments, *map(str, files)]) != 0:
+    messages = [*base, f"--python_out={out}", f"--mypy_out=quiet:{out}"]
+    if protoc.main([*messages, *map(str, files)]) != 0:
         raise RuntimeError(f"protoc refused the files under protos/{half}")
-    stubs = [*arguments[:3], f"--grpc_python_out={out}", f"--mypy_grpc_out=quiet,only_async:{out}"]
+    stubs = [*base, f"--grpc_python_out={out}", f"--mypy_grpc_out=quiet,only_async:{out}"]
     if with_services and protoc.main([*stubs, *map(str, with_services)]) != 0:
         raise RuntimeError(f"protoc refused the services under protos/{half}")
     folders = {out / file.relative_to(PROTOS).parent for file in files}

@@ -1,0 +1,1 @@
+"""Put the onion service together."""

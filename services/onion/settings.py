@@ -1,0 +1,1 @@
+"""The onion service's settings."""

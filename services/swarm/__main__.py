@@ -1,0 +1,1 @@
+"""Run this service as its own process."""

@@ -1,0 +1,1 @@
+"""Put the swarm service together."""

@@ -1,0 +1,1 @@
+"""The swarm service's settings."""
