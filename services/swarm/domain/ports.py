@@ -89,7 +89,7 @@ class SwarmAnswer:
     own: MemberAnswer
 
 
-class Refused(Exception):  # noqa: N818 - it is an answer, not a defect
+class Refused(Exception):
     """A request is answered with an error status; nothing was changed.
 
     Attributes:

@@ -1,0 +1,110 @@
+"""Child processes: started, told apart by name, ended within a bound, and never left behind.
+
+A child announces itself with one line of JSON on its standard output; what else it prints goes to its log file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from operators.local.errors import StartFailed
+
+PR_SET_PDEATHSIG = 1
+STOP_WITHIN_S = 8.0
+
+
+def _die_with_parent() -> None:
+    # Runs in the child between fork and exec. Where the system has no prctl, a killed parent's children stay behind
+    # until their log server is gone; everything else works.
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
+class Child:
+    """One child process of the running network."""
+
+    def __init__(self, name: str, process: asyncio.subprocess.Process, log: Path) -> None:
+        self.name = name
+        self._process = process
+        self._log = log
+
+    @classmethod
+    async def start(
+        cls, name: str, arguments: Sequence[str], *, log: Path, environment: Mapping[str, str] | None = None
+    ) -> Child:
+        """Start a program in a process group of its own, so that Ctrl-C reaches only us."""
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as errors:
+            process = await asyncio.create_subprocess_exec(
+                *arguments,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=errors,
+                env={**os.environ, **(environment or {})},
+                start_new_session=True,
+                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+            )
+        return cls(name, process, log)
+
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        return self._process.pid
+
+    async def announcement(self, within_s: float) -> dict[str, Any]:
+        """Return the JSON object that the child prints when it is ready.
+
+        Raises:
+            StartFailed: it ended or stayed silent; the message ends with the tail of its log.
+        """
+        stdout = self._process.stdout
+        assert stdout is not None
+        try:
+            async with asyncio.timeout(within_s):
+                line = await stdout.readline()
+        except TimeoutError:
+            raise StartFailed(f"{self.name} did not become ready within {within_s:.0f} s{self._tail()}") from None
+        if not line:
+            code = await self._process.wait()
+            raise StartFailed(f"{self.name} ended with status {code} before it was ready{self._tail()}")
+        announced = json.loads(line)
+        assert isinstance(announced, dict)
+        return announced
+
+    async def ended(self) -> int:
+        """Wait until the child ends by itself; its exit status."""
+        return await self._process.wait()
+
+    def terminate(self) -> None:
+        """Ask the child to drain and stop."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.terminate()
+
+    async def stop(self, within_s: float = STOP_WITHIN_S) -> bool:
+        """End the child: SIGTERM, then SIGKILL after the bound. True if it went by itself."""
+        self.terminate()
+        try:
+            async with asyncio.timeout(within_s):
+                await self._process.wait()
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+            return False
+        return True
+
+    def _tail(self) -> str:
+        with contextlib.suppress(OSError):
+            lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-12:]
+            if lines:
+                return "\nThe end of " + str(self._log) + ":\n  " + "\n  ".join(lines)
+        return ""

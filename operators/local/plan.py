@@ -1,0 +1,123 @@
+"""What a local network consists of: pure data, decided once and recorded in the data directory."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from operators.local.errors import BrokenHome
+
+PLAN_VERSION: Final = 1
+#: Families and countries of a simulated network; no real operator stands behind them.
+SIMULATED_FAMILIES: Final = (("aoi", "JP"), ("bergen", "NO"), ("citrus", "PT"))
+NODES: Final = 15
+SMALLEST: Final = 12
+PROCESSES: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class NodePlan:
+    """One node: its place in the plan, what it declares of itself, and its ports on 127.0.0.1."""
+
+    index: int
+    family: str
+    country: str
+    https_port: int
+    hop_port: int
+    #: Plain-HTTP seed port; 0 for a node that is no seed.
+    seed_port: int = 0
+
+    @property
+    def name(self) -> str:
+        """The node's folder name and label in metrics."""
+        return f"node-{self.index:02d}"
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkPlan:
+    """One local network."""
+
+    network_id: str
+    nats_port: int
+    nodes: tuple[NodePlan, ...]
+    #: How many processes share the nodes between them.
+    processes: int = PROCESSES
+    version: int = PLAN_VERSION
+    #: Length of a body key's period in seconds (docs/adr/0003).
+    key_period_s: int = 3600
+    #: Settings of every node that differ from the defaults, by service: {"swarm": {...}, "onion": {...}}.
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def ports(self) -> list[int]:
+        """Return every port of the plan in a fixed order; seeds' zeros are left out."""
+        own = [port for node in self.nodes for port in (node.https_port, node.hop_port, node.seed_port) if port]
+        return [self.nats_port, *own]
+
+    def with_ports(self, ports: Sequence[int]) -> NetworkPlan:
+        """Return the same plan with other ports, given in the order of ``ports()``."""
+        rest = iter(ports)
+        nats_port = next(rest)
+        nodes = tuple(
+            NodePlan(node.index, node.family, node.country, next(rest), next(rest), next(rest) if node.seed_port else 0)
+            for node in self.nodes
+        )
+        return NetworkPlan(
+            self.network_id, nats_port, nodes, self.processes, self.version, self.key_period_s, self.settings
+        )
+
+    def shares(self) -> list[list[NodePlan]]:
+        """Split the nodes over the processes, evenly and in turn."""
+        count = max(1, min(self.processes, len(self.nodes)))
+        return [list(self.nodes[start::count]) for start in range(count)]
+
+
+def ports_needed(nodes: int, seeds: int) -> int:
+    """Return how many ports a network takes: two for each node, one for each seed, one for NATS."""
+    return 2 * nodes + seeds + 1
+
+
+def new_plan(ports: Sequence[int], *, nodes: int = NODES, seeds: int = 2, processes: int = PROCESSES) -> NetworkPlan:
+    """Plan a network of simulated families; ``ports`` as many as ``ports_needed`` says.
+
+    Raises:
+        ValueError: fewer nodes than clients accept.
+    """
+    if nodes < SMALLEST:
+        raise ValueError(f"clients refuse networks of fewer than {SMALLEST} nodes; asked for {nodes}")
+    rest = iter(ports)
+    nats_port = next(rest)
+    planned = []
+    for index in range(nodes):
+        family, country = SIMULATED_FAMILIES[index % len(SIMULATED_FAMILIES)]
+        https, hop = next(rest), next(rest)
+        planned.append(NodePlan(index, family, country, https, hop, next(rest) if index < seeds else 0))
+    return NetworkPlan(f"local-{secrets.token_hex(3)}", nats_port, tuple(planned), processes)
+
+
+def render(plan: NetworkPlan) -> str:
+    """Return the plan as JSON text."""
+    return json.dumps(asdict(plan), indent=2) + "\n"
+
+
+def parse(text: str) -> NetworkPlan:
+    """Read a plan back.
+
+    Raises:
+        BrokenHome: not JSON, not a plan, or of another version.
+    """
+    try:
+        data = json.loads(text)
+        if data["version"] != PLAN_VERSION:
+            raise BrokenHome(
+                f"the recorded plan has version {data['version']}, this program writes {PLAN_VERSION}; "
+                "start over with: naisho network up --fresh"
+            )
+        nodes = tuple(NodePlan(**node) for node in data.pop("nodes"))
+        return NetworkPlan(nodes=nodes, **data)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BrokenHome(
+            f"the recorded plan cannot be read ({type(error).__name__}); start over with: naisho network up --fresh"
+        ) from error
