@@ -1,0 +1,258 @@
+"""The calling end of a packed stream."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import enum
+import math
+import random
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, Self
+
+import grpc
+import grpc.aio
+
+from naisho.wire.stream.v1.stream_pb2 import Packet
+from services.chassis.packed.errors import FrameTooLarge, StreamBroken, StreamBusy, StreamTimeout
+from services.chassis.packed.frames import Limits, Outbox, Reply
+
+if TYPE_CHECKING:
+    Stream = grpc.aio.StreamStreamCall[Packet, Packet]
+
+_FIRST_PAUSE: Final = 0.05
+_LONGEST_PAUSE: Final = 2.0
+
+
+class StreamState(enum.Enum):
+    """Where a client's stream stands."""
+
+    #: Nothing was asked yet; the next call connects.
+    IDLE = "idle"
+    #: Waiting for the peer's first packet. Calls are queued.
+    CONNECTING = "connecting"
+    OPEN = "open"
+    #: Pausing after a failure. Calls are refused.
+    BROKEN = "broken"
+    CLOSED = "closed"
+
+
+class PackedClient:
+    """Calls over one stream, made anew when it breaks. Use as ``async with``, or `start` and `close`.
+
+    Frames queued in one turn of the loop, and whatever comes while a write is under way, leave as one packet.
+
+    Args:
+        open_stream: opens the gRPC stream, e.g. ``MailboxServiceStub(channel).Exchange``.
+        limits: bounds on calls under way and bytes queued.
+        on_demand: connect with the first call, and again with the first call after a break; else at once.
+        connect_timeout: seconds until a stream whose peer says nothing counts as broken.
+        on_state: told every change of state, in the loop; must not raise.
+    """
+
+    def __init__(
+        self,
+        open_stream: Callable[[], Stream],
+        limits: Limits | None = None,
+        *,
+        on_demand: bool = False,
+        connect_timeout: float = 5.0,
+        on_state: Callable[[StreamState], None] | None = None,
+    ) -> None:
+        self.timed_out = 0
+        self.broken = 0
+        self.refused = 0
+        #: Answers that came after their call had ended.
+        self.late = 0
+        self._open_stream = open_stream
+        self._limits = limits or Limits()
+        self._on_demand = on_demand
+        self._connect_timeout = connect_timeout
+        self._on_state = on_state
+        self._state = StreamState.IDLE if on_demand else StreamState.CONNECTING
+        self._changed = asyncio.Event()
+        self._outbox = Outbox(self._limits.packet_bytes)
+        self._calls: dict[int, tuple[asyncio.Future[Reply], float]] = {}
+        self._last_number = 0
+        self._next_expiry = math.inf
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def state(self) -> StreamState:
+        """Where the stream stands now."""
+        return self._state
+
+    @property
+    def in_flight(self) -> int:
+        """Calls whose answer has not come."""
+        return len(self._calls)
+
+    def start(self) -> None:
+        """Begin to connect (or to wait for the first call)."""
+        self._task = asyncio.create_task(self._run())
+
+    async def close(self, grace: float = 0.0) -> None:
+        """Refuse new calls, give those in flight `grace` seconds, fail the rest with `StreamBroken`, end the stream."""
+        if self._state is StreamState.CLOSED:
+            return
+        self._set_state(StreamState.CLOSED)
+        if grace and self._calls:
+            await asyncio.wait([future for future, _ in self._calls.values()], timeout=grace)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        self._fail_all("the stream was closed")
+
+    async def __aenter__(self) -> Self:
+        self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def wait_for(self, state: StreamState) -> None:
+        """Wait until the stream stands there."""
+        while self._state is not state:
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def call(self, code: int, body: bytes, timeout: float) -> Reply:  # noqa: ASYNC109 - one shared timer is the point
+        """Send a call and wait for its answer, `timeout` seconds at most.
+
+        Raises:
+            StreamBusy, FrameTooLarge: nothing was sent.
+            StreamBroken, StreamTimeout: the peer may have acted on it.
+        """
+        future = self.submit(code, body, timeout)
+        number = self._last_number
+        try:
+            return await future
+        finally:
+            self._calls.pop(number, None)
+
+    def submit(self, code: int, body: bytes, timeout: float) -> asyncio.Future[Reply]:
+        """Send a call and return the future of its answer, which fails with `StreamBroken` or `StreamTimeout`.
+
+        Raises:
+            StreamBusy, FrameTooLarge, StreamBroken: nothing was sent.
+        """
+        size = len(body)
+        if size > self._limits.body_bytes:
+            raise FrameTooLarge(self._limits.body_bytes)
+        if self._state is not StreamState.OPEN:
+            self._ensure_connecting()
+        if len(self._calls) >= self._limits.calls or self._outbox.bytes + size > self._limits.queued_bytes:
+            self.refused += 1
+            raise StreamBusy("too many calls are under way")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Reply] = loop.create_future()
+        deadline = loop.time() + timeout
+        self._last_number = number = self._last_number + 1
+        self._calls[number] = (future, deadline)
+        self._outbox.put(number, code, body)
+        if deadline < self._next_expiry:
+            self._set_timer(loop, deadline)
+        return future
+
+    def _ensure_connecting(self) -> None:
+        if self._state is StreamState.IDLE:
+            self._set_state(StreamState.CONNECTING)
+        elif self._state is not StreamState.CONNECTING:
+            raise StreamBroken("there is no stream to the peer")
+
+    def _set_state(self, state: StreamState) -> None:
+        if state is self._state or self._state is StreamState.CLOSED:
+            return
+        self._state = state
+        self._changed.set()
+        if self._on_state is not None:
+            self._on_state(state)
+
+    # Time-outs: one timer, set for the earliest deadline; calls mostly end before it rings.
+
+    def _set_timer(self, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._next_expiry = deadline
+        self._timer = None if deadline == math.inf else loop.call_at(deadline, self._expire)
+
+    def _expire(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for number in [number for number, (_, deadline) in self._calls.items() if deadline <= now]:
+            future, _ = self._calls.pop(number)
+            if not future.done():
+                self.timed_out += 1
+                future.set_exception(StreamTimeout("no answer in time"))
+        self._timer = None
+        self._set_timer(loop, min((deadline for _, deadline in self._calls.values()), default=math.inf))
+
+    # The stream's life.
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        pause = _FIRST_PAUSE
+        while True:
+            if self._state is StreamState.IDLE:
+                await self.wait_for(StreamState.CONNECTING)
+            began = loop.time()
+            reason = await self._exchange()
+            self._set_state(StreamState.BROKEN)
+            self._fail_all(reason)
+            if loop.time() - began > _LONGEST_PAUSE:
+                pause = _FIRST_PAUSE
+            await asyncio.sleep(pause * (0.5 + random.random() / 2))  # noqa: S311 - jitter, not a secret
+            pause = min(2 * pause, _LONGEST_PAUSE)
+            self._set_state(StreamState.IDLE if self._on_demand else StreamState.CONNECTING)
+
+    async def _exchange(self) -> str:
+        """Run one stream until it breaks; return why."""
+        stream = self._open_stream()
+        writer = asyncio.create_task(self._write(stream))
+        try:
+            await self._read(stream)
+        except grpc.aio.AioRpcError as error:
+            return f"the stream broke: {error.code().name}"
+        except TimeoutError:
+            return "the peer did not open the stream in time"
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            return "the stream broke while writing"  # the writer cancelled the stream, not somebody this task
+        finally:
+            stream.cancel()
+            writer.cancel()
+            await asyncio.gather(writer, return_exceptions=True)
+        return "the peer ended the stream"
+
+    async def _read(self, stream: Stream) -> None:
+        async with asyncio.timeout(self._connect_timeout):
+            packet = await stream.read()
+        if isinstance(packet, Packet):
+            self._set_state(StreamState.OPEN)
+        calls = self._calls
+        while isinstance(packet, Packet):  # else the end of the stream
+            for frame in packet.frames:
+                entry = calls.pop(frame.id, None)
+                if entry is None:
+                    self.late += 1
+                elif not entry[0].done():
+                    entry[0].set_result(Reply(frame.code, frame.body, frame.binary))
+            packet = await stream.read()
+
+    async def _write(self, stream: Stream) -> None:
+        with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):  # the reader learns of it, too
+            while (packet := await self._outbox.take()) is not None:
+                await stream.write(packet)
+        stream.cancel()
+
+    def _fail_all(self, reason: str) -> None:
+        self._outbox = Outbox(self._limits.packet_bytes)
+        calls = list(self._calls.values())
+        self._calls.clear()
+        for future, _ in calls:
+            if not future.done():
+                self.broken += 1
+                future.set_exception(StreamBroken(reason))
