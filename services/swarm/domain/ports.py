@@ -21,7 +21,7 @@ class MessageRecord:
     rank: int
     #: Log sequences that hold a copy of the body.
     sequences: tuple[int, ...]
-    #: Bytes of the body as stored.
+    #: Bytes of the body, unsealed.
     size: int
 
 
@@ -50,8 +50,11 @@ class MailboxView(Protocol):
         """Return (messages, bytes) of a namespace."""
         ...
 
-    def account_usage(self) -> tuple[int, int]:
-        """Return (messages, bytes) of the whole account."""
+    def account_usage(self, *, open_to_all: bool) -> tuple[int, int]:
+        """Return (messages, bytes) of the account's namespaces that anybody may write to, or of all its others.
+
+        Which is which: ``services.swarm.domain.namespaces.open_to_all``.
+        """
         ...
 
     def revoked(self) -> Sequence[bytes]:

@@ -1,0 +1,148 @@
+"""One member's signed result of a command (wire 4.6, 4.8, 4.9): its JSON and the text that its signature covers."""
+
+from __future__ import annotations
+
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Iterable
+from typing import Any, Final
+
+from services.swarm.domain.commands import (
+    AllNamespaces,
+    Command,
+    Delete,
+    DeleteAll,
+    DeleteBefore,
+    Expire,
+    ExpireAll,
+    Namespaces,
+    Revoke,
+    Store,
+    Unrevoke,
+)
+from services.swarm.domain.evolve import Changes
+from services.swarm.domain.ports import MailboxView, MemberAnswer
+
+#: Answer of a member that does not hold a message that another member says the swarm already has (wire 4.3).
+NOT_HELD: Final[MemberAnswer] = {"failed": True, "query_failure": True}
+
+
+def hash_text(message_hash: bytes) -> str:
+    """Return a message hash (32 bytes) as its 43 characters of unpadded base64."""
+    return b2a_base64(message_hash, newline=False)[:43].decode()
+
+
+def hash_bytes(text: str) -> bytes:
+    """Return the 32 bytes of a message hash; the inverse of ``hash_text``.
+
+    Raises:
+        ValueError: the text is not the one way to write 32 bytes.
+    """
+    raw = a2b_base64(text.encode() + b"=", strict_mode=True)
+    if len(raw) != 32 or hash_text(raw) != text:  # noqa: PLR2004 - said in the docstring
+        raise ValueError("a message hash has 43 base64 characters")
+    return raw
+
+
+def member_result(command: Command, changes: Changes, view: MailboxView) -> MemberAnswer:
+    """Return a member's result without its signature; a ``failed`` one is not to be signed.
+
+    Args:
+        command: as the receiving node decided it.
+        changes: what folding the command's events changed in this member's store; empty if there were no events.
+        view: this member's mailbox after that.
+    """
+    match command:
+        case Store():
+            return _store_result(command, changes, view)
+        case Delete():
+            return {"deleted": _sorted_texts(changes.deleted)}
+        case DeleteAll() | DeleteBefore():
+            return {"deleted": _by_namespace(changes.deleted, command.namespace)}
+        case Expire():
+            return _expire_result(command, changes, view)
+        case ExpireAll():
+            return {"updated": _by_namespace(changes.moved, command.namespace)}
+        case Revoke():
+            return {}
+        case Unrevoke():
+            return {"count": changes.unrevoked}
+
+
+def result_text(account_hex: str, command: Command, result: MemberAnswer) -> bytes:
+    """Return the bytes that a member's signature covers.
+
+    Args:
+        account_hex: the account id, 66 lower-case hex digits.
+        command: the command.
+        result: what ``member_result`` returned for it.
+    """
+    match command:
+        case Store():
+            return str(result["hash"]).encode()
+        case Delete():
+            return _text(account_hex, map(hash_text, command.hashes), result["deleted"])
+        case DeleteAll():
+            return _text(account_hex, [str(command.timestamp_ms)], _flat(result["deleted"]))
+        case DeleteBefore():
+            return _text(account_hex, [str(command.before_ms)], _flat(result["deleted"]))
+        case Expire():
+            unchanged: dict[str, int] = result.get("unchanged", {})
+            return _text(
+                account_hex,
+                map(str, command.expiries_ms),
+                map(hash_text, command.hashes),
+                result["updated"],
+                (f"{h}{unchanged[h]}" for h in sorted(unchanged)),
+            )
+        case ExpireAll():
+            return _text(account_hex, [str(command.expiry_ms)], _flat(result["updated"]))
+        case Revoke() | Unrevoke():
+            return _text(account_hex, [str(command.timestamp_ms)]) + b"".join(command.tokens)
+
+
+def _store_result(command: Store, changes: Changes, view: MailboxView) -> MemberAnswer:
+    message_hash = command.message_hash
+    text = hash_text(message_hash)
+    if (expiry := changes.created.get(message_hash)) is not None:
+        return {"hash": text, "expiry": expiry}
+    if (expiry := changes.present.get(message_hash)) is None:
+        record = view.find((message_hash,)).get(message_hash)
+        if record is None:
+            return dict(NOT_HELD)
+        expiry = record.expiry_ms
+    return {"hash": text, "expiry": expiry, "already": True}
+
+
+def _expire_result(command: Expire, changes: Changes, view: MailboxView) -> MemberAnswer:
+    expiry: Any = list(command.expiries_ms) if command.listed else command.expiries_ms[0]
+    updated = changes.moved.keys() | changes.created.keys()
+    living = view.find(command.hashes)
+    if command.mode == "any" and not command.extend_only:
+        return {"expiry": expiry, "updated": _sorted_texts(updated | living.keys())}
+    result: MemberAnswer = {"expiry": expiry, "updated": _sorted_texts(updated)}
+    if command.mode != "any":
+        result["unchanged"] = {
+            text: living[h].expiry_ms for text, h in sorted((hash_text(h), h) for h in living.keys() - updated)
+        }
+    return result
+
+
+def _sorted_texts(hashes: Iterable[bytes]) -> list[str]:
+    return sorted(map(hash_text, hashes))
+
+
+def _by_namespace(hashes: dict[bytes, int], namespace: Namespaces) -> list[str] | dict[str, list[str]]:
+    """List hashes, or where the request said ``"all"`` list them under each namespace's number."""
+    if not isinstance(namespace, AllNamespaces):
+        return _sorted_texts(hashes)
+    return {
+        str(number): _sorted_texts(h for h, n in hashes.items() if n == number) for number in sorted({*hashes.values()})
+    }
+
+
+def _flat(hashes: list[str] | dict[str, list[str]]) -> list[str]:
+    return hashes if isinstance(hashes, list) else sorted(h for part in hashes.values() for h in part)
+
+
+def _text(account_hex: str, *parts: Iterable[str]) -> bytes:
+    return "".join([account_hex, *(piece for part in parts for piece in part)]).encode()
