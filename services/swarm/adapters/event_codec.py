@@ -26,7 +26,7 @@ TOKEN_BYTES: Final = 36
 SEAL_BYTES: Final = 12 + 16
 
 
-class UnreadableEvent(ValueError):  # noqa: N818 - it reads as what it is
+class UnreadableEvent(ValueError):
     """Bytes in the log that are no mailbox event of a schema this version knows."""
 
 
