@@ -8,18 +8,13 @@ executed by all members of the swarm, each of which signs its own result.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, TypeAlias
 
+from naisho.protocol import storage_texts
 
-class AllNamespaces:
-    """The type of ``ALL``: every namespace of the account."""
-
-    def __repr__(self) -> str:
-        return "ALL"
-
-
-ALL: Final = AllNamespaces()
-Namespaces: TypeAlias = int | AllNamespaces
+#: Every namespace of the account, as requests and signed texts spell it.
+ALL: Final = storage_texts.ALL
+Namespaces: TypeAlias = storage_texts.NamespaceChoice
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -68,7 +63,7 @@ class Expire:
     hashes: tuple[bytes, ...]
     expiries_ms: tuple[int, ...]
     #: ``any`` sets it; ``shorten`` and ``extend`` only move it one way.
-    mode: Literal["any", "shorten", "extend"]
+    mode: storage_texts.ExpireMode
     #: The request spelled its ``expiry`` as a list, so that the result does too.
     listed: bool = False
     #: Set when the signer lacked the right to delete: silently only extends, without reporting what did not change.

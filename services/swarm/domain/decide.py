@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from services.swarm.domain import namespaces
+from naisho.protocol.limits import MAX_REVOCATIONS
+from naisho.protocol.namespaces import classify
 from services.swarm.domain.commands import (
     Command,
     Delete,
@@ -28,7 +29,7 @@ from services.swarm.domain.events import (
     Stored,
     Unrevoked,
 )
-from services.swarm.domain.policies import MAX_REVOKED, Quotas, Retention
+from services.swarm.domain.policies import Quotas, Retention
 from services.swarm.domain.ports import MailboxView, MessageRecord, Refused
 
 #: Copies of one message in the log; the next one has the older ones erased.
@@ -89,7 +90,7 @@ def decide(command: Command, view: MailboxView, quotas: Quotas, retention: Reten
             return _guarded(_shortened((m, command.expiry_ms) for m in later))
         case Revoke():
             known = set(view.revoked())
-            fresh = [t for t in dict.fromkeys(command.tokens) if t not in known][-MAX_REVOKED:]
+            fresh = [t for t in dict.fromkeys(command.tokens) if t not in known][-MAX_REVOCATIONS:]
             return _guarded([Revoked(tuple(fresh), command.timestamp_ms)] if fresh else [])
         case Unrevoke():
             known = set(view.revoked())
@@ -99,7 +100,7 @@ def decide(command: Command, view: MailboxView, quotas: Quotas, retention: Reten
 
 def _store(command: Store, view: MailboxView, quotas: Quotas) -> Decision:
     known = view.find((command.message_hash,)).get(command.message_hash)
-    outbox = namespaces.public_outbox(command.namespace)
+    outbox = classify(command.namespace).holds_one
     replaced = [m for m in view.list(command.namespace) if m.message_hash != command.message_hash] if outbox else []
     events: list[Event] = []
     if known is None:
@@ -129,7 +130,7 @@ def _check_quotas(command: Store, view: MailboxView, quotas: Quotas, replaced: S
         raise Refused(403, FULL_NAMESPACE_MESSAGES.format(quotas.namespace_messages))
     if size + grown > quotas.namespace_bytes:
         raise Refused(403, FULL_NAMESPACE_BYTES.format(quotas.namespace_bytes))
-    messages, size = view.account_usage(open_to_all=namespaces.open_to_all(command.namespace))
+    messages, size = view.account_usage(open_to_all=classify(command.namespace).stores_unsigned)
     if messages + added > quotas.account_messages:
         raise Refused(403, FULL_ACCOUNT_MESSAGES.format(quotas.account_messages))
     if size + grown > quotas.account_bytes:

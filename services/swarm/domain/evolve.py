@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from services.swarm.domain import namespaces
-from services.swarm.domain.commands import AllNamespaces, Namespaces
+from naisho.protocol.limits import MAX_REVOCATIONS
+from naisho.protocol.namespaces import classify
+from services.swarm.domain.commands import ALL, Namespaces
 from services.swarm.domain.events import Deleted, Event, ExpiryChanged, Revoked, Stored, Unrevoked
-from services.swarm.domain.policies import MAX_REVOKED
 from services.swarm.domain.ports import MessageRecord
 
 
@@ -83,7 +83,7 @@ def evolve(mailbox: Mailbox, event: Event, *, sequence: int, time_ms: int) -> Ev
                     messages[found.message_hash] = replace(found, expiry_ms=change.expiry_ms)
                     changes.moved[found.message_hash] = found.namespace
         case Revoked():
-            revoked = (*(t for t in revoked if t not in event.tokens), *event.tokens)[-MAX_REVOKED:]
+            revoked = (*(t for t in revoked if t not in event.tokens), *event.tokens)[-MAX_REVOCATIONS:]
         case Unrevoked():
             kept = tuple(t for t in revoked if t not in event.tokens)
             changes.unrevoked = len(revoked) - len(kept)
@@ -134,8 +134,7 @@ class StateView:
 
     def list(self, namespace: Namespaces) -> Sequence[MessageRecord]:
         """See ``MailboxView``."""
-        everything = isinstance(namespace, AllNamespaces)
-        chosen = (m for m in self._living.values() if everything or m.namespace == namespace)
+        chosen = (m for m in self._living.values() if namespace in (ALL, m.namespace))
         return sorted(chosen, key=lambda m: m.rank)
 
     def usage(self, namespace: int) -> tuple[int, int]:
@@ -144,7 +143,7 @@ class StateView:
 
     def account_usage(self, *, open_to_all: bool) -> tuple[int, int]:
         """See ``MailboxView``."""
-        return _sum(m for m in self._living.values() if namespaces.open_to_all(m.namespace) == open_to_all)
+        return _sum(m for m in self._living.values() if classify(m.namespace).stores_unsigned == open_to_all)
 
     def revoked(self) -> Sequence[bytes]:
         """See ``MailboxView``."""

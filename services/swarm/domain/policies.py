@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
-from services.swarm.domain.events import Event, Stored
-from services.swarm.domain.events import Revoked as RevokedEvent
-from services.swarm.domain.events import Unrevoked as UnrevokedEvent
-
-DAY_MS: Final = 86_400_000
-#: Revocations kept per account; one more drops the oldest (wire 4.9).
-MAX_REVOKED: Final = 50
+from naisho.protocol.limits import MAX_TTL_MS, MAX_TTL_PUBLIC_INBOX_MS, MIN_TTL_MS
+from naisho.protocol.namespaces import NamespaceClass
+from services.swarm.domain.events import Event, Revoked, Stored, Unrevoked
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
     """How long a message may live (wire 4.6), in ms."""
 
-    shortest_ms: int = 10_000
+    shortest_ms: int = MIN_TTL_MS
     #: In public inboxes, where strangers write.
-    public_inbox_ms: int = 14 * DAY_MS
+    public_inbox_ms: int = MAX_TTL_PUBLIC_INBOX_MS
     #: Everywhere else, and the furthest that any expiry may be moved (wire 4.8).
-    longest_ms: int = 30 * DAY_MS
+    longest_ms: int = MAX_TTL_MS
+
+    def allows(self, lifetime_ms: int, namespace: NamespaceClass) -> bool:
+        """Tell whether a message may be stored to live that long."""
+        longest = self.public_inbox_ms if namespace is NamespaceClass.PUBLIC_INBOX else self.longest_ms
+        return self.shortest_ms <= lifetime_ms <= longest
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,6 @@ def needed_until_ms(event: Event, now_ms: int, retention: Retention) -> int | No
     """
     if isinstance(event, Stored):
         return event.expiry_ms
-    if isinstance(event, RevokedEvent | UnrevokedEvent):
+    if isinstance(event, Revoked | Unrevoked):
         return None
     return now_ms + retention.longest_ms

@@ -53,7 +53,7 @@ class MailboxView(Protocol):
     def account_usage(self, *, open_to_all: bool) -> tuple[int, int]:
         """Return (messages, bytes) of the account's namespaces that anybody may write to, or of all its others.
 
-        Which is which: ``services.swarm.domain.namespaces.open_to_all``.
+        Which is which: ``NamespaceClass.stores_unsigned``.
         """
         ...
 

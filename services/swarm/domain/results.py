@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from binascii import a2b_base64, b2a_base64
 from collections.abc import Iterable
 from typing import Any, Final
 
+from naisho.protocol import storage_texts
+from naisho.protocol.message_hash import hash_text
 from services.swarm.domain.commands import (
-    AllNamespaces,
+    ALL,
     Command,
     Delete,
     DeleteAll,
@@ -24,23 +25,6 @@ from services.swarm.domain.ports import MailboxView, MemberAnswer
 
 #: Answer of a member that does not hold a message that another member says the swarm already has (wire 4.3).
 NOT_HELD: Final[MemberAnswer] = {"failed": True, "query_failure": True}
-
-
-def hash_text(message_hash: bytes) -> str:
-    """Return a message hash (32 bytes) as its 43 characters of unpadded base64."""
-    return b2a_base64(message_hash, newline=False)[:43].decode()
-
-
-def hash_bytes(text: str) -> bytes:
-    """Return the 32 bytes of a message hash; the inverse of ``hash_text``.
-
-    Raises:
-        ValueError: the text is not the one way to write 32 bytes.
-    """
-    raw = a2b_base64(text.encode() + b"=", strict_mode=True)
-    if len(raw) != 32 or hash_text(raw) != text:  # noqa: PLR2004 - said in the docstring
-        raise ValueError("a message hash has 43 base64 characters")
-    return raw
 
 
 def member_result(command: Command, changes: Changes, view: MailboxView) -> MemberAnswer:
@@ -78,26 +62,22 @@ def result_text(account_hex: str, command: Command, result: MemberAnswer) -> byt
     """
     match command:
         case Store():
-            return str(result["hash"]).encode()
+            return storage_texts.store_result(result["hash"])
         case Delete():
-            return _text(account_hex, map(hash_text, command.hashes), result["deleted"])
+            return storage_texts.delete_result(account_hex, map(hash_text, command.hashes), result["deleted"])
         case DeleteAll():
-            return _text(account_hex, [str(command.timestamp_ms)], _flat(result["deleted"]))
+            return storage_texts.delete_all_result(account_hex, command.timestamp_ms, _flat(result["deleted"]))
         case DeleteBefore():
-            return _text(account_hex, [str(command.before_ms)], _flat(result["deleted"]))
+            return storage_texts.delete_before_result(account_hex, command.before_ms, _flat(result["deleted"]))
         case Expire():
-            unchanged: dict[str, int] = result.get("unchanged", {})
-            return _text(
-                account_hex,
-                map(str, command.expiries_ms),
-                map(hash_text, command.hashes),
-                result["updated"],
-                (f"{h}{unchanged[h]}" for h in sorted(unchanged)),
+            requested = map(hash_text, command.hashes)
+            return storage_texts.expire_result(
+                account_hex, command.expiries_ms, requested, result["updated"], result.get("unchanged")
             )
         case ExpireAll():
-            return _text(account_hex, [str(command.expiry_ms)], _flat(result["updated"]))
+            return storage_texts.expire_all_result(account_hex, command.expiry_ms, _flat(result["updated"]))
         case Revoke() | Unrevoke():
-            return _text(account_hex, [str(command.timestamp_ms)]) + b"".join(command.tokens)
+            return storage_texts.revocation_result(account_hex, command.timestamp_ms, command.tokens)
 
 
 def _store_result(command: Store, changes: Changes, view: MailboxView) -> MemberAnswer:
@@ -133,7 +113,7 @@ def _sorted_texts(hashes: Iterable[bytes]) -> list[str]:
 
 def _by_namespace(hashes: dict[bytes, int], namespace: Namespaces) -> list[str] | dict[str, list[str]]:
     """List hashes, or where the request said ``"all"`` list them under each namespace's number."""
-    if not isinstance(namespace, AllNamespaces):
+    if namespace != ALL:
         return _sorted_texts(hashes)
     return {
         str(number): _sorted_texts(h for h, n in hashes.items() if n == number) for number in sorted({*hashes.values()})
@@ -141,8 +121,4 @@ def _by_namespace(hashes: dict[bytes, int], namespace: Namespaces) -> list[str] 
 
 
 def _flat(hashes: list[str] | dict[str, list[str]]) -> list[str]:
-    return hashes if isinstance(hashes, list) else sorted(h for part in hashes.values() for h in part)
-
-
-def _text(account_hex: str, *parts: Iterable[str]) -> bytes:
-    return "".join([account_hex, *(piece for part in parts for piece in part)]).encode()
+    return hashes if isinstance(hashes, list) else [h for part in hashes.values() for h in part]
