@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import hmac
 import os
-from collections.abc import Callable
 from enum import Enum
 from hashlib import blake2b, sha512
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -24,9 +23,7 @@ from nacl.bindings import (
 from nacl.exceptions import CryptoError
 
 from naisho.protocol.errors import BadEncoding, BadKey, Undecryptable
-
-#: Draws that many random bytes; tests put known ones in its place.
-Randomness: TypeAlias = Callable[[int], bytes]
+from naisho.protocol.randomness import Randomness
 
 KEY_BYTES: Final = 32
 

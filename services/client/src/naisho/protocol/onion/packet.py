@@ -13,9 +13,10 @@ from naisho.protocol.account import ed25519_to_x25519
 from naisho.protocol.errors import BadKey, BadReply, Undecryptable
 from naisho.protocol.limits import MAX_ONION_BYTES
 from naisho.protocol.onion import framing, v4
-from naisho.protocol.onion.encryption import ChannelKey, Encryption, Randomness, agree_as_client
+from naisho.protocol.onion.encryption import ChannelKey, Encryption, agree_as_client
 from naisho.protocol.onion.reply import NodeReply, open_reply
 from naisho.protocol.onion.routing import DEFAULT_PORT, ServerProtocol
+from naisho.protocol.randomness import Randomness
 
 SERVER_TARGET: Final = "/oxen/v4/lsrpc"
 

@@ -11,7 +11,8 @@ import orjson
 
 from naisho.protocol.errors import BadReply, Undecryptable
 from naisho.protocol.limits import MAX_ONION_BYTES
-from naisho.protocol.onion.encryption import ChannelKey, Randomness
+from naisho.protocol.onion.encryption import ChannelKey
+from naisho.protocol.randomness import Randomness
 
 _MAX_TEXT: Final = (MAX_ONION_BYTES + 2) // 3 * 4
 _LOWEST_STATUS: Final = 100
