@@ -1,0 +1,66 @@
+"""The plan of a local network: ports, shares, and what is read back."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from operators.local import plan as plans
+from operators.local import ports
+from operators.local.errors import BrokenHome
+
+
+def make_plan(nodes: int = 15, seeds: int = 2) -> plans.NetworkPlan:
+    return plans.new_plan(range(20_000, 20_000 + plans.ports_needed(nodes, seeds)), nodes=nodes, seeds=seeds)
+
+
+def test_a_plan_reads_back_as_it_was_written() -> None:
+    plan = make_plan()
+    assert plans.parse(plans.render(plan)) == plan
+
+
+def test_every_port_is_used_once_and_can_be_replaced() -> None:
+    plan = make_plan()
+    assert len(set(plan.ports())) == len(plan.ports()) == plans.ports_needed(15, 2)
+    moved = plan.with_ports([port + 1000 for port in plan.ports()])
+    assert moved.ports() == [port + 1000 for port in plan.ports()]
+    assert moved.with_ports(plan.ports()) == plan
+
+
+def test_nodes_are_shared_out_evenly() -> None:
+    shares = make_plan().shares()
+    assert [len(share) for share in shares] == [8, 7]
+    assert sorted(node.index for share in shares for node in share) == list(range(15))
+
+
+def test_three_families_share_the_nodes() -> None:
+    families = [node.family for node in make_plan().nodes]
+    assert {families.count(family) for family in families} == {5}
+
+
+def test_a_network_that_clients_would_refuse_is_not_planned() -> None:
+    with pytest.raises(ValueError, match="fewer than 12"):
+        make_plan(nodes=11)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"version": 1}', '{"version": 99, "nodes": []}'])
+def test_a_damaged_plan_says_what_to_do(text: str) -> None:
+    with pytest.raises(BrokenHome, match="--fresh"):
+        plans.parse(text)
+
+
+def test_ports_are_kept_while_they_are_free() -> None:
+    with socket.socket() as busy:
+        busy.bind((ports.HOST, 0))
+        busy.listen()
+        taken = busy.getsockname()[1]
+        free = ports.choose(1, taken=[taken])[0]
+        kept, replaced = ports.keep_or_choose([free, taken])
+    assert kept == free
+    assert replaced != taken
+    assert ports.is_free(taken)
+
+
+def test_chosen_ports_are_distinct() -> None:
+    assert len(set(ports.choose(40))) == 40
