@@ -7,9 +7,11 @@ holes (expired or erased events). Two adapters implement it under one body of co
     EventLogError
     ├── WrongExpectedSequence   somebody appended first; carries the sequence to expect
     ├── LogFull                 the log refuses new events until space is freed
-    ├── LogUnavailable          no answer within the bound; whether the event was stored is not known
+    ├── LogUnavailable          no answer within the bound; says whether the event may have been stored
     ├── EventTooLarge           never sent; carries the limit
-    └── NotPermitted            the credentials do not allow it
+    ├── NotPermitted            the credentials do not allow it
+    ├── FollowerMissing         the log's authority has not made this follower, or for other subjects
+    └── LogRefused              refused for a reason that only the log's operator can mend
 """
 
 from __future__ import annotations
@@ -39,15 +41,47 @@ class LogFull(EventLogError):
 
 
 class LogUnavailable(EventLogError):
-    """No answer within the bound. The event may or may not have been stored: repeat only with an expected sequence."""
+    """No answer within the bound. The event may or may not have been stored: repeat only with an expected sequence.
+
+    Attributes:
+        maybe_stored: false if it is certain that nothing was stored (not connected, too much in flight).
+    """
+
+    def __init__(self, text: str, *, maybe_stored: bool = True) -> None:
+        super().__init__(text)
+        self.maybe_stored = maybe_stored
 
 
 class EventTooLarge(EventLogError):
-    """The event exceeds the log's limit for one event, headers included; nothing was sent."""
+    """The event exceeds the log's limit for one event, headers included; nothing was stored.
+
+    Attributes:
+        limit: most bytes of one event.
+    """
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"an event may have {limit} bytes, headers included; make it smaller")
+        self.limit = limit
 
 
 class NotPermitted(EventLogError):
     """The credentials in use do not allow this; nothing was done."""
+
+
+class FollowerMissing(EventLogError):
+    """The log knows no follower of this name, or follows other subjects under it, and that did not change in time."""
+
+
+class LogRefused(EventLogError):
+    """The log refused for a reason that only its operator can mend (settings, a missing log); nothing was stored.
+
+    Attributes:
+        code: the log's own number for the reason.
+    """
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(f"the log refused ({code}): {text}")
+        self.code = code
 
 
 class LoggedEvent(NamedTuple):
@@ -91,6 +125,10 @@ class Follower(Protocol):
         """Yield batches for ever; ends only when the follower is closed.
 
         A log that came back shorter is not noticed here: see ``EventLog.identity`` and ``first_since``.
+
+        Raises:
+            FollowerMissing: the authority has not made this follower within the bound; iterating again goes on waiting.
+            NotPermitted: the credentials do not allow this follower.
         """
         ...
 
@@ -117,7 +155,8 @@ class EventLog(Protocol):
             ttl_s: whole seconds after which the log may forget the event, at least 1; ``None`` keeps it.
 
         Raises:
-            EventLogError: see the tree in the module's docstring.
+            EventLogError: by the awaited result, never by the call; see the tree in the module's docstring.
+            ValueError: by the call, if an argument is out of its range.
         """
         ...
 
@@ -156,5 +195,5 @@ class EventLog(Protocol):
         ...
 
     async def close(self) -> None:
-        """Wait for what was written, then close the connection. Appends still unanswered raise ``LogUnavailable``."""
+        """End the followers and wait, within the bound of an append, for every append's outcome."""
         ...

@@ -1,0 +1,224 @@
+"""The event log on a JetStream stream."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final, Self
+
+import orjson
+
+from services.chassis.eventlog import jetstream_api as api
+from services.chassis.eventlog.jetstream_follower import FollowerBounds, JetStreamFollower
+from services.chassis.eventlog.port import (
+    EventLogError,
+    EventTooLarge,
+    LoggedEvent,
+    LogIdentity,
+    LogRefused,
+    LogUnavailable,
+)
+from services.chassis.eventlog.subjects import check_name, check_patterns, check_subject
+from services.chassis.nats.connection import NatsConnection
+from services.chassis.nats.errors import NatsError
+
+#: "sequence not found" and "no message found": whoever asked first has done it.
+_GONE: Final = frozenset({10043, 10057})
+
+
+class JetStreamLog:
+    """``EventLog`` on one stream; made by ``open``. The connection is the caller's and may serve several logs.
+
+    Args:
+        connection: a connected user who may use the stream.
+        stream: the stream's name.
+        event_limit: most bytes of headers and payload of one event.
+        append_timeout_s: bound of one append.
+        in_flight: most unanswered appends; beyond it appends fail before anything is sent.
+        follower_bounds: how followers pull and wait.
+    """
+
+    def __init__(
+        self,
+        connection: NatsConnection,
+        stream: str,
+        *,
+        event_limit: int,
+        append_timeout_s: float,
+        in_flight: int,
+        follower_bounds: FollowerBounds,
+    ) -> None:
+        self._connection = connection
+        self._stream = stream
+        self._event_limit = event_limit
+        self._append_timeout_s = append_timeout_s
+        self._in_flight_most = in_flight
+        self._in_flight = 0
+        self._settled = asyncio.Event()
+        self._closed = False
+        self._loop = asyncio.get_running_loop()
+        self._ack = b'{"stream":"%b","seq":' % stream.encode()
+        self._follower_bounds = follower_bounds
+        self._followers: set[JetStreamFollower] = set()
+
+    @classmethod
+    async def open(
+        cls,
+        connection: NatsConnection,
+        stream: str,
+        *,
+        append_timeout_s: float = 5.0,
+        in_flight: int = 4096,
+        follower_bounds: FollowerBounds | None = None,
+    ) -> Self:
+        """Look the stream up and return the log.
+
+        Raises:
+            LogRefused: there is no such stream.
+            LogUnavailable: no answer within the bound.
+            NotPermitted: the user may not ask for it.
+        """
+        check_name(stream)
+        info = await api.ask(connection, f"STREAM.INFO.{stream}")
+        limit = int(info["config"].get("max_msg_size", -1))
+        return cls(
+            connection,
+            stream,
+            event_limit=min(limit, connection.max_payload) if limit > 0 else connection.max_payload,
+            append_timeout_s=append_timeout_s,
+            in_flight=in_flight,
+            follower_bounds=follower_bounds or FollowerBounds(),
+        )
+
+    @property
+    def in_flight(self) -> int:
+        """Appends that wait for their acknowledgement."""
+        return self._in_flight
+
+    def append(
+        self, subject: str, payload: bytes, *, expected: int | None = None, ttl_s: int | None = None
+    ) -> asyncio.Future[int]:
+        """See ``EventLog.append``. Beyond the bound of appends in flight the result is ``LogUnavailable`` at once."""
+        check_subject(subject)
+        future: asyncio.Future[int] = self._loop.create_future()
+        headers = None if expected is None and ttl_s is None else _headers(expected, ttl_s)
+        if len(payload) + (0 if headers is None else len(headers)) > self._event_limit:
+            future.set_exception(EventTooLarge(self._event_limit))
+        elif self._closed or self._in_flight >= self._in_flight_most:
+            why = "the log is closed" if self._closed else "too many appends are in flight; try again later"
+            future.set_exception(LogUnavailable(why, maybe_stored=False))
+        else:
+            self._in_flight += 1
+            self._connection.send_request(
+                subject.encode(), payload, self, future, headers=headers, timeout_s=self._append_timeout_s
+            )
+        return future
+
+    # The waiter of appends: how an acknowledgement, or the lack of one, becomes the append's result.
+
+    def answer(self, future: asyncio.Future[Any], headers: bytes | None, payload: bytes) -> None:
+        """Take an acknowledgement."""
+        del headers  # acknowledgements have none
+        self._one_settled()
+        if future.done():
+            return
+        number = payload[len(self._ack) : -1]
+        if number.isdigit() and payload.startswith(self._ack):  # the common case, without reading JSON
+            future.set_result(int(number))
+            return
+        try:
+            future.set_result(api.sequence_of(payload))
+        except EventTooLarge:
+            future.set_exception(EventTooLarge(self._event_limit))
+        except EventLogError as error:
+            future.set_exception(error)
+
+    def fail(self, future: asyncio.Future[Any], error: NatsError) -> None:
+        """Take the lack of an acknowledgement."""
+        self._one_settled()
+        if not future.done():
+            future.set_exception(api.translate(error))
+
+    def _one_settled(self) -> None:
+        self._in_flight -= 1
+        if not self._in_flight:
+            self._settled.set()
+
+    # Reading.
+
+    async def read(self, sequence: int) -> LoggedEvent | None:
+        """See ``EventLog.read``."""
+        return await self._direct_get("", {"seq": sequence}) if sequence > 0 else None
+
+    async def last(self, subject: str) -> LoggedEvent | None:
+        """See ``EventLog.last``."""
+        check_subject(subject)
+        return await self._direct_get(f".{subject}", None)
+
+    async def first_since(self, time_ns: int) -> LoggedEvent | None:
+        """See ``EventLog.first_since``."""
+        return await self._direct_get("", {"start_time": api.timestamp(time_ns), "next_by_subj": ">"})
+
+    async def _direct_get(self, suffix: str, what: dict[str, Any] | None) -> LoggedEvent | None:
+        body = b"" if what is None else orjson.dumps(what)
+        try:
+            reply = await self._connection.request(f"$JS.API.DIRECT.GET.{self._stream}{suffix}", body)
+        except NatsError as error:
+            raise api.translate(error) from error
+        return api.stored_event(reply.headers, reply.payload)
+
+    async def identity(self) -> LogIdentity:
+        """See ``EventLog.identity``: our random id from the stream's metadata, and when the stream was made."""
+        info = await api.ask(self._connection, f"STREAM.INFO.{self._stream}")
+        metadata = info["config"].get("metadata") or {}
+        incarnation = f"{metadata.get(api.INCARNATION_KEY, '')}@{info['created']}"
+        return LogIdentity(incarnation, int(info["state"]["last_seq"]))
+
+    def follow(self, name: str, subjects: Sequence[str], *, after: int) -> JetStreamFollower:
+        """See ``EventLog.follow``. The authority makes the consumer, see ``provision.ensure_follower``."""
+        check_name(name)
+        check_patterns(subjects)
+        follower = JetStreamFollower(
+            self._connection,
+            self._stream,
+            name,
+            subjects,
+            after=after,
+            event_limit=self._event_limit,
+            bounds=self._follower_bounds,
+            on_closed=self._followers.discard,
+        )
+        self._followers.add(follower)
+        return follower
+
+    async def erase(self, sequence: int) -> bool:
+        """See ``EventLog.erase``; only the custodian's credentials allow it."""
+        if sequence < 1:
+            return False
+        try:
+            await api.ask(self._connection, f"STREAM.MSG.DELETE.{self._stream}", {"seq": sequence})
+        except LogRefused as refusal:
+            if refusal.code in _GONE:
+                return False
+            raise
+        return True
+
+    async def close(self) -> None:
+        """See ``EventLog.close``; the connection stays open, it is its maker's to close."""
+        self._closed = True
+        for follower in tuple(self._followers):
+            await follower.close()
+        while self._in_flight:
+            self._settled.clear()
+            await self._settled.wait()
+
+
+def _headers(expected: int | None, ttl_s: int | None) -> bytes:
+    if (expected is not None and expected < 0) or (ttl_s is not None and ttl_s < 1):
+        raise ValueError("an expected sequence is at least 0, a time to live at least 1 second")
+    lines = b"NATS/1.0\r\n"
+    if expected is not None:
+        lines += b"Nats-Expected-Last-Subject-Sequence: %d\r\n" % expected
+    if ttl_s is not None:
+        lines += b"Nats-TTL: %d\r\n" % ttl_s
+    return lines + b"\r\n"

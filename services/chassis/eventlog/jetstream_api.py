@@ -1,0 +1,137 @@
+"""What JetStream answers, in the words of the event log."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+
+from services.chassis.eventlog.port import (
+    EventLogError,
+    EventTooLarge,
+    LogFull,
+    LoggedEvent,
+    LogRefused,
+    LogUnavailable,
+    NotPermitted,
+    WrongExpectedSequence,
+)
+from services.chassis.nats.connection import NatsConnection
+from services.chassis.nats.errors import NatsError, NoResponders, PayloadTooLarge, PermissionDenied, Unavailable
+
+#: Key of a stream's metadata that names its incarnation.
+INCARNATION_KEY: Final = "naisho-incarnation"
+
+CONSUMER_NOT_FOUND: Final = 10014
+STREAM_NOT_FOUND: Final = 10059
+_WRONG_SEQUENCE: Final = frozenset({10071, 10164})
+_TOO_LARGE: Final = 10054
+#: Stream at its ``max_bytes`` or ``max_msgs``, account or server without storage.
+_FULL: Final = frozenset({10023, 10028, 10047, 10077, 10110})
+#: Ingest queue full.
+_BUSY: Final = frozenset({10167})
+_SECOND_NS: Final = 1_000_000_000
+_HEADER: Final = re.compile(rb"\r\nNats-(Subject|Sequence|Time-Stamp): ([^\r]*)")
+_NOT_FOUND: Final = b"NATS/1.0 404"
+
+
+def translate(error: NatsError) -> EventLogError:
+    """Return the event log's word for a failure of the connection."""
+    if isinstance(error, PermissionDenied):
+        return NotPermitted("these NATS credentials do not allow this; see the user's permissions")
+    if isinstance(error, PayloadTooLarge):
+        return EventTooLarge(error.limit)
+    if isinstance(error, NoResponders):
+        return LogUnavailable("no log listens there; has its stream been made?", maybe_stored=False)
+    if isinstance(error, Unavailable):
+        return LogUnavailable(str(error), maybe_stored=error.maybe_sent)
+    return LogUnavailable(str(error))
+
+
+def checked(payload: bytes) -> Any:
+    """Return the JSON of an answer of JetStream.
+
+    Raises:
+        EventLogError: it is an error, or no JSON.
+    """
+    try:
+        answer = orjson.loads(payload)
+        problem = answer.get("error")
+    except (ValueError, AttributeError) as error:
+        raise LogUnavailable("the log's answer cannot be read") from error
+    if problem is not None:
+        raise _refusal(problem)
+    return answer
+
+
+def sequence_of(payload: bytes) -> int:
+    """Return the sequence that an acknowledgement names.
+
+    Raises:
+        EventLogError: it is no acknowledgement.
+    """
+    answer = checked(payload)
+    sequence = answer.get("seq")
+    if not isinstance(sequence, int) or sequence < 1:
+        raise LogUnavailable("the log's acknowledgement names no sequence")
+    return sequence
+
+
+def _refusal(problem: Any) -> EventLogError:
+    code = int(problem.get("err_code", 0))
+    text = str(problem.get("description", "")) if isinstance(problem, dict) else ""
+    if code in _WRONG_SEQUENCE:
+        number = text.rsplit(" ", 1)[-1]
+        if number.isdigit():
+            return WrongExpectedSequence(int(number))
+        return LogUnavailable("another append on this subject is under way; try again", maybe_stored=False)
+    if code in _FULL:
+        return LogFull("the log has reached its size limit; raise it, or let events expire")
+    if code == _TOO_LARGE:
+        return EventTooLarge(0)
+    if code in _BUSY or int(problem.get("code", 0)) == 503:  # noqa: PLR2004 - HTTP's "service unavailable"
+        return LogUnavailable(f"the log cannot answer now ({code})", maybe_stored=False)
+    return LogRefused(code, text)
+
+
+async def ask(connection: NatsConnection, what: str, body: Any = None) -> Any:
+    """Send one request to ``$JS.API.<what>`` and return the answer's JSON.
+
+    Raises:
+        EventLogError: refused, or no answer within the bound.
+    """
+    try:
+        reply = await connection.request(f"$JS.API.{what}", b"" if body is None else orjson.dumps(body))
+    except NatsError as error:
+        raise translate(error) from error
+    return checked(reply.payload)
+
+
+def stored_event(headers: bytes | None, payload: bytes) -> LoggedEvent | None:
+    """Read the answer of ``DIRECT.GET``; ``None`` if there is no such event.
+
+    Raises:
+        LogUnavailable: it is neither.
+    """
+    if headers is not None:
+        if headers.startswith(_NOT_FOUND):
+            return None
+        found = {name: value.decode() for name, value in _HEADER.findall(headers)}
+        if len(found) == 3:  # noqa: PLR2004 - the three that the pattern names
+            return LoggedEvent(int(found[b"Sequence"]), found[b"Subject"], payload, _nanoseconds(found[b"Time-Stamp"]))
+    raise LogUnavailable("the log's answer to a read cannot be understood")
+
+
+def _nanoseconds(text: str) -> int:
+    """Read RFC 3339 with up to nine digits behind the point, in UTC."""
+    whole, _, rest = text.rstrip("Z").partition(".")
+    seconds = int(datetime.fromisoformat(whole).replace(tzinfo=UTC).timestamp())
+    return seconds * _SECOND_NS + int(rest.ljust(9, "0") or 0)
+
+
+def timestamp(time_ns: int) -> str:
+    """Write nanoseconds since 1970 as RFC 3339."""
+    seconds, rest = divmod(time_ns, _SECOND_NS)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"

@@ -1,0 +1,281 @@
+"""Following a JetStream stream through a durable pull consumer that the authority made.
+
+What the server keeps about the consumer is never trusted: at every start, reconnect and doubt the consumer is reset to
+the position handed out last, on a fresh inbox, so that nothing of an earlier life can arrive. The server numbers the
+deliveries since a reset; only a gap in *that* number is a loss (stream sequences have holes).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Self
+
+import orjson
+
+from services.chassis.eventlog import jetstream_api as api
+from services.chassis.eventlog.port import (
+    Batch,
+    EventLogError,
+    FollowerMissing,
+    LoggedEvent,
+    LogRefused,
+    LogUnavailable,
+)
+from services.chassis.nats.connection import NatsConnection, Subscription
+from services.chassis.nats.errors import NatsError
+
+_LAST: Final = re.compile(rb"\r\nNats-Last-(Consumer|Stream): (\d+)")
+_LEFT: Final = re.compile(rb"\r\nNats-Pending-Messages: (\d+)")
+_SECOND_NS: Final = 1_000_000_000
+_HEARTBEAT: Final = b"NATS/1.0 100"
+_DELIVERY: Final = b"$JS.ACK."
+_SHORT_DELIVERY: Final = 9  # tokens of $JS.ACK.<stream>.<consumer>.<tries>.<stream seq>.<consumer seq>.<ns>.<pending>
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowerBounds:
+    """How a follower pulls and waits.
+
+    Attributes:
+        window: most events asked for and not yet arrived.
+        unread_bytes: no more is asked for while more than this waits to be taken.
+        pull_bytes: most bytes of one pull.
+        pull_s: life of one pull request.
+        heartbeat_s: how often the server says that it lives; three missed ones mean that it does not.
+        patience_s: how long a missing consumer is waited for before ``FollowerMissing``.
+        retry_s: pause between two attempts to begin, doubled up to one second.
+    """
+
+    window: int = 4096
+    unread_bytes: int = 8 * 1024 * 1024
+    pull_bytes: int = 4 * 1024 * 1024
+    pull_s: float = 30.0
+    heartbeat_s: float = 1.0
+    patience_s: float = 30.0
+    retry_s: float = 0.02
+
+
+class JetStreamFollower:
+    """``Follower`` on one consumer. All its work happens while ``__anext__`` is awaited; it has no task of its own."""
+
+    def __init__(
+        self,
+        connection: NatsConnection,
+        stream: str,
+        name: str,
+        subjects: Sequence[str],
+        *,
+        after: int,
+        event_limit: int,
+        bounds: FollowerBounds,
+        on_closed: Callable[[JetStreamFollower], None],
+    ) -> None:
+        self._connection = connection
+        self._consumer = f"{stream}.{name}"
+        self._subjects = sorted(subjects)
+        self._bounds = bounds
+        self._pull_bytes = max(bounds.pull_bytes, 2 * event_limit)
+        self._on_closed = on_closed
+        self._loop = asyncio.get_running_loop()
+        self._position = after
+        self._closed = False
+        self._subscription: Subscription | None = None
+        self._inbox = ""
+        self._forget_hook = connection.on_reconnect(self._on_reconnect)
+        self._wake: asyncio.Future[None] | None = None
+        # Since the last reset:
+        self._doubt = True
+        self._unread: list[tuple[bytes, bytes, bytes]] = []
+        self._unread_bytes = 0
+        self._delivered = 0  # highest consumer sequence received in order
+        self._credit = 0
+        self._heartbeat = (0, 0)  # consumer and stream sequence of the newest heartbeat
+        self._heard_at = 0.0
+
+    @property
+    def position(self) -> int:
+        """The position of the last batch handed out."""
+        return self._position
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Batch:
+        """Return the next batch: all that has arrived."""
+        while not self._closed:
+            if self._doubt:
+                await self._begin()
+                continue
+            self._pull()
+            batch = self._take()
+            if batch is not None:
+                return batch
+            if self._doubt:
+                continue
+            await self._sleep(self._bounds.heartbeat_s)
+            if self._credit and self._loop.time() - self._heard_at > 3 * self._bounds.heartbeat_s:
+                self._doubt = True
+        raise StopAsyncIteration
+
+    async def close(self) -> None:
+        """See ``Follower.close``."""
+        if not self._closed:
+            self._closed = True
+            self._forget_hook()
+            self._unsubscribe()
+            self._rouse()
+            self._on_closed(self)
+
+    # Beginning, at first and after every doubt.
+
+    async def _begin(self) -> None:
+        """Reset the consumer behind the position, on a fresh inbox; retries until it works or patience ends."""
+        give_up = self._loop.time() + self._bounds.patience_s
+        pause = self._bounds.retry_s
+        while not self._closed:
+            self._unsubscribe()
+            self._unread, self._unread_bytes, self._delivered, self._credit = [], 0, 0, 0
+            self._heartbeat = (0, 0)
+            try:
+                await self._check_consumer()
+                self._inbox = self._connection.new_inbox()
+                self._subscription = self._connection.subscribe(self._inbox, self._on_message)
+                self._doubt = False  # from here on a reconnect raises it again
+                await api.ask(self._connection, f"CONSUMER.RESET.{self._consumer}", {"seq": self._position + 1})
+            except LogUnavailable:
+                self._doubt = True  # the server is away; being patient with it is the follower's business
+                give_up = self._loop.time() + self._bounds.patience_s
+            except (FollowerMissing, LogRefused) as error:
+                self._doubt = True
+                if self._loop.time() > give_up:
+                    raise FollowerMissing(
+                        "the log does not have this follower; has the membership authority made it?"
+                    ) from error
+            except EventLogError:
+                self._doubt = True
+                raise
+            else:
+                self._heard_at = self._loop.time()
+                return
+            await self._sleep(pause)
+            pause = min(pause * 2, 1.0)
+
+    async def _check_consumer(self) -> None:
+        """Ask whether the consumer exists and follows what we mean (a reset of a missing one is never answered)."""
+        config = (await api.ask(self._connection, f"CONSUMER.INFO.{self._consumer}"))["config"]
+        filters = config.get("filter_subjects") or [config.get("filter_subject") or ">"]
+        if sorted(filters) != self._subjects:
+            raise FollowerMissing("the log's follower of this name follows other subjects")
+
+    def _on_reconnect(self) -> None:
+        self._doubt = True
+        self._rouse()
+
+    def _unsubscribe(self) -> None:
+        if self._subscription is not None:
+            self._connection.unsubscribe(self._subscription)
+            self._subscription = None
+
+    # Receiving.
+
+    def _on_message(self, subject: bytes, reply: bytes | None, headers: bytes | None, payload: bytes) -> None:
+        if reply is not None and reply.startswith(_DELIVERY):
+            self._unread.append((subject, reply, payload))
+            self._unread_bytes += len(payload)
+            self._credit -= 1
+        elif headers is not None:
+            self._heard_at = self._loop.time()
+            if headers.startswith(_HEARTBEAT):
+                last = {name: int(number) for name, number in _LAST.findall(headers)}
+                self._heartbeat = (last.get(b"Consumer", -1), last.get(b"Stream", 0))
+            else:
+                self._on_status(headers)
+        if self._wake is not None:
+            self._rouse()
+
+    def _on_status(self, headers: bytes) -> None:
+        """Take the end of a pull: it timed out or was used up in bytes, or the consumer is gone."""
+        left = _LEFT.search(headers)
+        if left is not None:
+            self._credit = max(0, self._credit - int(left[1]))
+        else:
+            self._doubt = True
+
+    def _take(self) -> Batch | None:
+        """Turn what has arrived into a batch, or return ``None`` if nothing has and the position is where it was."""
+        events: list[LoggedEvent] = []
+        position, delivered, pending = self._position, self._delivered, 0
+        unread = self._unread
+        if unread:
+            self._unread, self._unread_bytes = [], 0
+            self._heard_at = self._loop.time()
+            for subject, reply, payload in unread:
+                token = reply.split(b".")
+                first = 5 if len(token) == _SHORT_DELIVERY else 7  # the long form names domain and account, too
+                if int(token[first + 1]) != delivered + 1:
+                    self._doubt = True  # lost something: what came before it is good, the rest comes again
+                    break
+                delivered += 1
+                sequence = int(token[first])
+                if sequence > position:
+                    events.append(LoggedEvent(sequence, subject.decode(), payload, int(token[first + 2])))
+                    position = sequence
+                pending = int(token[first + 3])
+            self._delivered = delivered
+        if not self._doubt:
+            position = self._advance(position)
+        if position == self._position:
+            return None
+        self._position = position
+        return Batch(events, position, pending)
+
+    def _advance(self, position: int) -> int:
+        """Move over other subjects' events as far as the newest heartbeat says."""
+        consumer, stream = self._heartbeat
+        if consumer == self._delivered:
+            return max(position, stream)
+        if consumer > self._delivered:
+            self._doubt = True  # it has sent more than arrived
+        return position
+
+    # Asking.
+
+    def _pull(self) -> None:
+        """Ask for more when half of the window is used and the reader keeps up."""
+        bounds = self._bounds
+        if self._doubt or self._credit > bounds.window // 2 or self._unread_bytes > bounds.unread_bytes:
+            return
+        ask = bounds.window - self._credit
+        body = {
+            "batch": ask,
+            "max_bytes": self._pull_bytes,
+            "expires": int(bounds.pull_s * _SECOND_NS),
+            "idle_heartbeat": int(bounds.heartbeat_s * _SECOND_NS),
+        }
+        try:
+            self._connection.publish(
+                f"$JS.API.CONSUMER.MSG.NEXT.{self._consumer}", orjson.dumps(body), reply=self._inbox
+            )
+        except NatsError:
+            return  # asked again at the next turn, or reset on the reconnect
+        if not self._credit:
+            self._heard_at = self._loop.time()
+        self._credit += ask
+
+    async def _sleep(self, seconds: float) -> None:
+        """Sleep until something arrives, at most so long."""
+        wake = self._wake = self._loop.create_future()
+        timer = self._loop.call_later(seconds, self._rouse)
+        try:
+            await wake
+        finally:
+            timer.cancel()
+            self._wake = None
+
+    def _rouse(self) -> None:
+        wake, self._wake = self._wake, None
+        if wake is not None and not wake.done():
+            wake.set_result(None)

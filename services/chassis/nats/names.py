@@ -1,0 +1,82 @@
+"""Subjects and streams of one network: the one place that spells them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkNames:
+    """The names that belong to a network.
+
+    Attributes:
+        network: the network's id, lower-case letters, digits and ``-``; the first token of every subject.
+    """
+
+    network: str
+
+    @property
+    def mail_stream(self) -> str:
+        """The stream of sealed mailbox events."""
+        return f"MAIL_{self.network}"
+
+    @property
+    def keys_stream(self) -> str:
+        """The stream of the periods' body keys."""
+        return f"KEYS_{self.network}"
+
+    @property
+    def membership_stream(self) -> str:
+        """The stream of membership events and signed directories."""
+        return f"MEMBERSHIP_{self.network}"
+
+    @property
+    def swarm(self) -> str:
+        """Pattern of all mailbox events."""
+        return f"{self.network}.swarm.>"
+
+    def shard(self, shard: int) -> str:
+        """Pattern of one shard's mailbox events; ``shard`` is 0 to 255."""
+        return f"{self.network}.swarm.{shard:02x}.>"
+
+    def mailbox(self, shard: int, tag: str) -> str:
+        """Subject of one account's events; ``tag`` is 32 hex digits."""
+        return f"{self.network}.swarm.{shard:02x}.{tag}"
+
+    @property
+    def keys(self) -> str:
+        """Pattern of all body keys."""
+        return f"{self.network}.keys.*"
+
+    def key(self, period: int) -> str:
+        """Subject of one period's body key."""
+        return f"{self.network}.keys.{period}"
+
+    @property
+    def receipts(self) -> str:
+        """Pattern of the receipts between nodes."""
+        return f"{self.network}.receipts.>"
+
+    @property
+    def directory(self) -> str:
+        """Subject of the signed directory."""
+        return f"{self.network}.directory"
+
+    @property
+    def membership_events(self) -> str:
+        """Pattern of the authority's own events."""
+        return f"{self.network}.membership.event.>"
+
+    @property
+    def announce(self) -> str:
+        """Subject on which nodes ask to join."""
+        return f"{self.network}.membership.announce"
+
+    @property
+    def heartbeats(self) -> str:
+        """Pattern of all nodes' heartbeats."""
+        return f"{self.network}.membership.heartbeat.*"
+
+    def heartbeat(self, node: str) -> str:
+        """Subject of one node's heartbeats; ``node`` is the hex of its key."""
+        return f"{self.network}.membership.heartbeat.{node}"
