@@ -1,0 +1,112 @@
+"""One network, started by the command that users type, in a directory of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from naisho.protocol import network_file
+from naisho.protocol.directory.model import Directory
+from naisho.protocol.network_file import NetworkFile
+from operators.local.status import fetch_directory
+
+NAISHO = str(Path(sys.executable).parent / "naisho")
+START_WITHIN_S = 45
+STOP_WITHIN_S = 20
+
+
+class RunningNetwork:
+    """A network behind its own ``naisho network up`` process.
+
+    Attributes:
+        home: its data directory; start another with the same one to go on with its data.
+        status: what ``naisho network status --json`` says, as of the start.
+    """
+
+    def __init__(self, home: Path, *options: str, settings: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+        self.home = home
+        self._options: Sequence[str] = options
+        self._settings = settings or {}
+        self._process: subprocess.Popen[str] | None = None
+        self.status: dict[str, Any] = {}
+
+    def __enter__(self) -> RunningNetwork:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self.stop()
+
+    def start(self) -> None:
+        """Start, and wait until every node is active."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        errors = self.home.parent / f"{self.home.name}.log"
+        arguments = [NAISHO, "--json", "network", "up", "--home", str(self.home), *self._options]
+        for service, settings in self._settings.items():
+            for name, value in settings.items():
+                arguments += ["--set", f"{service}.{name}={value}"]
+        with errors.open("a") as log:
+            self._process = subprocess.Popen(
+                arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                start_new_session=True,
+            )
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            self._process.wait(STOP_WITHIN_S)
+            raise RuntimeError("the network did not start:\n" + errors.read_text()[-4000:])
+        self.status = json.loads(line)
+
+    def stop(self) -> None:
+        """Press Ctrl-C and wait for the end."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGINT)
+        self._process.communicate(timeout=STOP_WITHIN_S)
+        if self._process.returncode != 0:
+            raise RuntimeError(f"the network ended with status {self._process.returncode}")
+
+    def kill(self) -> None:
+        """Kill -9 the whole network at once, every process of it."""
+        assert self._process is not None
+        for pid in self.pids.values():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self._process.kill()
+        self._process.communicate(timeout=STOP_WITHIN_S)
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Process ids by name: ``network``, ``nats``, ``nodes-0``, ..."""
+        return {process["name"]: process["pid"] for process in self.status["processes"]}
+
+    @property
+    def seed(self) -> str:
+        """The plain-HTTP seed URL."""
+        return str(self.status["seed"])
+
+    @property
+    def network(self) -> NetworkFile:
+        """The network file."""
+        return network_file.parse(self.network_file.read_text())
+
+    @property
+    def network_file(self) -> Path:
+        """Where the network file lies."""
+        return Path(self.status["network_file"])
+
+    def directory(self) -> Directory:
+        """Return the directory that a seed hands out now, verified."""
+        return fetch_directory(self.seed, self.network)
