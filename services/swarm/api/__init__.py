@@ -1,0 +1,1 @@
+"""Requests to a node's mailboxes: translate, authorise, call the domain."""

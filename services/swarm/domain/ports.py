@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
+from naisho.protocol.service_nodes import ServiceNode
 from services.swarm.domain.commands import Command, Namespaces
 
 
@@ -132,18 +133,8 @@ class Mailboxes(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class NodeContact:
-    """One listed node, as the answers of ``get_swarm`` and the node lists name it."""
-
-    ed25519: bytes
-    x25519: bytes
-    ip: str
-    https_port: int
-    #: Port that the wire document calls OMQ and QUIC; never zero.
-    quic_port: int
-    swarm_id: int
-    version: tuple[int, int, int]
+#: One listed node, as the answers of ``get_swarm`` and the node lists name it.
+NodeContact: TypeAlias = ServiceNode
 
 
 class NodeList(Protocol):

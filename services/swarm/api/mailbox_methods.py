@@ -1,0 +1,133 @@
+"""Methods about one mailbox: parameters, then swarm, then permission, then the work (wire 4.6 to 4.9)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from types import MappingProxyType
+from typing import Any, Final, Protocol, TypeAlias
+
+from naisho.protocol.encoding import to_base64
+from naisho.protocol.message_hash import hash_text
+from services.swarm.api.answers import Answer, recursive
+from services.swarm.api.service import Allowance, Service
+from services.swarm.domain.authentication import Credentials
+from services.swarm.domain.commands import Command
+from services.swarm.domain.deletion_requests import DeleteAllRequest, DeleteBeforeRequest, DeleteRequest
+from services.swarm.domain.expiry_requests import ExpireAllRequest, ExpireRequest, GetExpiriesRequest
+from services.swarm.domain.parameters import Params
+from services.swarm.domain.retrieve_request import RetrieveRequest, message_cost
+from services.swarm.domain.store_request import StoreRequest
+from services.swarm.domain.subaccount_requests import RevokedRequest, RevokeRequest, UnrevokeRequest
+
+#: A storage method; it raises ``Refused`` or returns its answer without ``t`` and ``hf``.
+Method: TypeAlias = Callable[[Service, Params, Allowance], Awaitable[Answer]]
+
+
+class _Change(Protocol):
+    """A request that changes a mailbox."""
+
+    @property
+    def command(self) -> Command: ...
+
+    @property
+    def credentials(self) -> Credentials: ...
+
+    def checked(self, now_ms: int, revoked: Collection[bytes], /) -> Command: ...
+
+
+async def _store(service: Service, params: Params, _: Allowance) -> Answer:
+    request = StoreRequest.parse(params)
+    service.check_swarm(request.account)
+    now = service.clock()
+    command = request.checked(now, service.retention, await service.revoked(request.credentials))
+    answer = await service.mailboxes.execute(command)
+    answer.own["t"] = now
+    return recursive(answer, hash=hash_text(command.message_hash))
+
+
+async def _retrieve(service: Service, params: Params, allowance: Allowance) -> Answer:
+    request = RetrieveRequest.parse(params)
+    service.check_swarm(request.account)
+    revoked = () if request.survives_revocation else await service.revoked(request.credentials)
+    request.check(service.clock(), revoked)
+    if request.always_empty:
+        return Answer(200, {"messages": [], "more": False})
+    async with allowance.turn:
+        page = await service.mailboxes.read(
+            request.account,
+            request.namespace,
+            after=request.after,
+            max_count=request.max_count,
+            max_bytes=min(request.max_bytes, allowance.remaining),
+        )
+        allowance.remaining -= min(allowance.remaining, sum(message_cost(len(m.data)) for m in page.messages))
+    messages = [
+        {
+            "hash": hash_text(message.message_hash),
+            "timestamp": message.timestamp_ms,
+            "expiration": message.expiry_ms,
+            "data": to_base64(message.data),
+        }
+        for message in page.messages
+    ]
+    return Answer(200, {"messages": messages, "more": page.more})
+
+
+async def _executed(service: Service, request: _Change) -> Answer:
+    service.check_swarm(request.credentials.account)
+    command = request.checked(service.clock(), await service.revoked(request.credentials))
+    return recursive(await service.mailboxes.execute(command))
+
+
+def _change(parse: Callable[[Params], _Change]) -> Method:
+    """Return the method for requests that need nothing beyond their own checks."""
+
+    async def method(service: Service, params: Params, _: Allowance) -> Answer:
+        return await _executed(service, parse(params))
+
+    return method
+
+
+async def _delete(service: Service, params: Params, _: Allowance) -> Answer:
+    request = DeleteRequest.parse(params)
+    answer = await _executed(service, request)
+    if request.required and answer.status == 200 and not _any_deleted(answer.body):  # noqa: PLR2004 - HTTP's OK
+        return answer._replace(status=404)
+    return answer
+
+
+def _any_deleted(body: Any) -> bool:
+    return any(member.get("deleted") for member in body["swarm"].values())
+
+
+async def _get_expiries(service: Service, params: Params, _: Allowance) -> Answer:
+    request = GetExpiriesRequest.parse(params)
+    service.check_swarm(request.account)
+    request.check(service.clock(), await service.revoked(request.credentials))
+    found = await service.mailboxes.expiries(request.account, request.hashes)
+    return Answer(200, {"expiries": {hash_text(h): expiry for h, expiry in found.items()}})
+
+
+async def _revoked_subaccounts(service: Service, params: Params, _: Allowance) -> Answer:
+    request = RevokedRequest.parse(params)
+    service.check_swarm(request.account)
+    request.check(service.clock())
+    tokens = await service.mailboxes.revoked(request.account)
+    return Answer(200, {"revoked_subaccounts": sorted(map(to_base64, tokens))})
+
+
+METHODS: Final[Mapping[str, Method]] = MappingProxyType(
+    {
+        "store": _store,
+        "retrieve": _retrieve,
+        "delete": _delete,
+        "delete_all": _change(DeleteAllRequest.parse),
+        "delete_before": _change(DeleteBeforeRequest.parse),
+        "expire": _change(ExpireRequest.parse),
+        "expire_all": _change(ExpireAllRequest.parse),
+        "get_expiries": _get_expiries,
+        "revoke_subaccount": _change(RevokeRequest.parse),
+        "unrevoke_subaccount": _change(UnrevokeRequest.parse),
+        "revoked_subaccounts": _revoked_subaccounts,
+    }
+)
