@@ -18,7 +18,7 @@ from services.chassis.eventlog.port import (
     LogRefused,
     LogUnavailable,
 )
-from services.chassis.eventlog.subjects import check_name, check_patterns, check_subject
+from services.chassis.eventlog.subjects import check_append, check_name, check_patterns, check_subject
 from services.chassis.nats.connection import NatsConnection
 from services.chassis.nats.errors import NatsError
 
@@ -99,7 +99,7 @@ class JetStreamLog:
         self, subject: str, payload: bytes, *, expected: int | None = None, ttl_s: int | None = None
     ) -> asyncio.Future[int]:
         """See ``EventLog.append``. Beyond the bound of appends in flight the result is ``LogUnavailable`` at once."""
-        check_subject(subject)
+        check_append(subject, expected, ttl_s)
         future: asyncio.Future[int] = self._loop.create_future()
         headers = None if expected is None and ttl_s is None else _headers(expected, ttl_s)
         if len(payload) + (0 if headers is None else len(headers)) > self._event_limit:
@@ -214,8 +214,6 @@ class JetStreamLog:
 
 
 def _headers(expected: int | None, ttl_s: int | None) -> bytes:
-    if (expected is not None and expected < 0) or (ttl_s is not None and ttl_s < 1):
-        raise ValueError("an expected sequence is at least 0, a time to live at least 1 second")
     lines = b"NATS/1.0\r\n"
     if expected is not None:
         lines += b"Nats-Expected-Last-Subject-Sequence: %d\r\n" % expected

@@ -24,6 +24,15 @@ def check_subject(subject: str) -> None:
         raise ValueError("a subject is dot-separated tokens of letters, digits, '-' and '_'")
 
 
+def check_append(subject: str, expected: int | None, ttl_s: int | None) -> None:
+    """Raise ``ValueError`` unless these can be the arguments of an append."""
+    check_subject(subject)
+    if expected is not None and expected < 0:
+        raise ValueError("an expected sequence is at least 0")
+    if ttl_s is not None and ttl_s < 1:
+        raise ValueError("a time to live is at least 1 second")
+
+
 def check_patterns(patterns: Sequence[str]) -> None:
     """Raise ``ValueError`` unless these can be followed together: well-formed, at least one, none overlapping."""
     if not patterns or not all(_PATTERN.fullmatch(pattern) for pattern in patterns):
