@@ -132,6 +132,10 @@ class Follower(Protocol):
         """
         ...
 
+    async def __anext__(self) -> Batch:
+        """Return the next batch; raises as iterating does. A cancelled wait loses nothing."""
+        ...
+
     async def close(self) -> None:
         """Stop following and free what the log keeps for this follower."""
         ...

@@ -51,6 +51,7 @@ class NatsConnection:
         self._requests = PendingRequests(settings.inbox_prefix)
         self._plain = PlainWaiter()
         self._link: Link | None = None
+        self._up = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
         self._hooks: list[Callable[[], None]] = []
         self._denied_inbox: PermissionDenied | None = None
@@ -69,7 +70,7 @@ class NatsConnection:
             NatsError: no server could be reached, or it refused.
         """
         connection = cls(settings, on_fault)
-        connection._link = await connection._connect_any()
+        connection._link_up(await connection._connect_any())
         connection._keeper = asyncio.create_task(connection._keep_connected())
         return connection
 
@@ -210,6 +211,10 @@ class NatsConnection:
         async with asyncio.timeout(self._settings.request_timeout_s):
             await self._link.ping()
 
+    async def until_connected(self) -> None:
+        """Wait until there is a connection; returns at once if there is one."""
+        await self._up.wait()
+
     async def writable(self) -> None:
         """Wait while ``Congested`` would be raised for want of reading by the server."""
         if self._link is not None:
@@ -247,10 +252,15 @@ class NatsConnection:
 
     # Staying connected.
 
+    def _link_up(self, link: Link) -> None:
+        self._link = link
+        self._up.set()
+
     def link_lost(self, link: Link) -> None:
         """Hear from the link that it is gone: whatever waits on it fails now."""
         if link is self._link:
             self._link = None
+            self._up.clear()
             self._requests.fail_all(lambda: Unavailable("the connection broke before the answer came", maybe_sent=True))
 
     def link_fault(self, error: Exception) -> None:
@@ -291,10 +301,10 @@ class NatsConnection:
         while True:
             if self._link is not None:
                 await self._link.lost.wait()
-            self._link = await self._reconnect()
-            if self._link.lost.is_set():
-                self._link = None
+            link = await self._reconnect()
+            if link.lost.is_set():
                 continue
+            self._link_up(link)
             for hook in tuple(self._hooks):
                 hook()
 

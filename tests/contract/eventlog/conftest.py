@@ -86,6 +86,7 @@ class MemoryStage:
         await self.clock.advance(seconds)
 
     async def go_away(self, *, hard: bool = False) -> None:
+        del hard  # memory knows one way only
         self.stream.faults.away = True
 
     async def come_back(self) -> None:
@@ -160,8 +161,7 @@ class JetStreamStage:
     async def come_back(self) -> None:
         await self.server.start_async()
         for connection in self._connections:
-            while not connection.connected:
-                await asyncio.sleep(0.01)
+            await connection.until_connected()
 
     async def fall_silent(self) -> None:
         self.server.pause()
