@@ -37,8 +37,6 @@ def encode(value: Value) -> bytes:
 
 
 def _write(value: Value, parts: list[bytes], depth: int) -> None:
-    if depth > MAX_DEPTH:
-        raise BadBencode("nested too deeply")
     if isinstance(value, bytes):
         parts.append(b"%d:%b" % (len(value), value))
     elif isinstance(value, int) and not isinstance(value, bool):
@@ -46,12 +44,14 @@ def _write(value: Value, parts: list[bytes], depth: int) -> None:
             raise BadBencode("integers have 64 bits")
         parts.append(b"i%de" % value)
     elif isinstance(value, Mapping):
+        _check_depth(depth)
         parts.append(b"d")
         for key in sorted(value):
             _write(key, parts, depth)
             _write(value[key], parts, depth + 1)
         parts.append(b"e")
     elif isinstance(value, Sequence) and not isinstance(value, str | bytearray | memoryview):
+        _check_depth(depth)
         parts.append(b"l")
         for item in value:
             _write(item, parts, depth + 1)
@@ -72,9 +72,12 @@ def decode(data: bytes) -> Decoded:
     return value
 
 
-def _read(data: bytes, at: int, depth: int) -> tuple[Decoded, int]:
-    if depth > MAX_DEPTH:
+def _check_depth(depth: int) -> None:
+    if depth >= MAX_DEPTH:
         raise BadBencode("nested too deeply")
+
+
+def _read(data: bytes, at: int, depth: int) -> tuple[Decoded, int]:
     kind = data[at] if at < len(data) else _END
     if _ZERO <= kind <= _NINE:
         return _read_string(data, at)
@@ -108,6 +111,7 @@ def _read_string(data: bytes, at: int) -> tuple[bytes, int]:
 
 
 def _read_list(data: bytes, at: int, depth: int) -> tuple[list[Decoded], int]:
+    _check_depth(depth)
     items: list[Decoded] = []
     while at < len(data) and data[at] != _END:
         item, at = _read(data, at, depth + 1)
@@ -118,6 +122,7 @@ def _read_list(data: bytes, at: int, depth: int) -> tuple[list[Decoded], int]:
 
 
 def _read_dict(data: bytes, at: int, depth: int) -> tuple[dict[bytes, Decoded], int]:
+    _check_depth(depth)
     items: dict[bytes, Decoded] = {}
     last: bytes | None = None
     while at < len(data) and data[at] != _END:

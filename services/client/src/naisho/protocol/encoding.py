@@ -39,8 +39,9 @@ def from_base64(text: object, *, max_bytes: int, size: int | None = None) -> byt
         raise BadEncoding("expected base64 text")
     if len(text) > (max_bytes + 2) // 3 * 4:
         raise BadEncoding("base64 text is too long")
+    padding = "" if text.endswith("=") else "=" * (-len(text) % 4)
     try:
-        raw = a2b_base64(text if len(text) % 4 == 0 else text + "=" * (-len(text) % 4), strict_mode=True)
+        raw = a2b_base64(text + padding, strict_mode=True)
     except (Error, ValueError):
         raise BadEncoding("expected base64 text") from None
     if len(raw) > max_bytes or (size is not None and len(raw) != size):
