@@ -7,7 +7,7 @@ consumers: whoever may, may have messages delivered to any subject of the accoun
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -185,6 +185,34 @@ def custodian_user(names: NetworkNames, public_key: str, *, user: str = "custodi
             *_read(names),
         ),
         subscribe=(f"{inbox_prefix(user)}.>", names.directory),
+    )
+
+
+def network_account(
+    names: NetworkNames,
+    *,
+    authority: str,
+    custodian: str,
+    nodes: Mapping[str, str],
+    max_store_bytes: int,
+) -> NatsAccount:
+    """Return the account of one network.
+
+    Args:
+        names: the network's.
+        authority: the membership authority's public key.
+        custodian: the custodian's public key.
+        nodes: public key by node name; each node has one follower, called as the node.
+        max_store_bytes: most bytes that the network's streams may reserve together.
+    """
+    return NatsAccount(
+        names.network,
+        (
+            authority_user(names, authority),
+            custodian_user(names, custodian),
+            *(node_user(names, node, key) for node, key in nodes.items()),
+        ),
+        max_store_bytes,
     )
 
 

@@ -25,6 +25,7 @@ class StreamPlan:
         max_bytes: beyond it appends raise ``LogFull``.
         max_event_bytes: most bytes of one event, headers included.
         replicas: 1, or 3 on a cluster.
+        events_per_subject: the newest so many of a subject are kept; ``None`` keeps all.
     """
 
     name: str
@@ -32,6 +33,7 @@ class StreamPlan:
     max_bytes: int
     max_event_bytes: int
     replicas: int = 1
+    events_per_subject: int | None = None
 
     def config(self, incarnation: str) -> dict[str, Any]:
         """Return the stream's settings in JetStream's terms."""
@@ -43,6 +45,7 @@ class StreamPlan:
             "discard": "new",
             "max_bytes": self.max_bytes,
             "max_msg_size": self.max_event_bytes,
+            "max_msgs_per_subject": self.events_per_subject or -1,
             "max_age": 0,
             "num_replicas": self.replicas,
             "allow_direct": True,

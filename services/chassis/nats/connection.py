@@ -53,7 +53,8 @@ class NatsConnection:
         self._link: Link | None = None
         self._up = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
-        self._hooks: list[Callable[[], None]] = []
+        self._up_hooks: list[Callable[[], None]] = []
+        self._down_hooks: list[Callable[[], None]] = []
         self._denied_inbox: PermissionDenied | None = None
         self._subscribe(self._requests.inbox + b".*", self._requests.on_message)
 
@@ -222,13 +223,11 @@ class NatsConnection:
 
     def on_reconnect(self, hook: Callable[[], None]) -> Callable[[], None]:
         """Have ``hook`` called on every new connection after the first; returns what takes it off again."""
-        self._hooks.append(hook)
+        return _added(hook, self._up_hooks)
 
-        def remove() -> None:
-            if hook in self._hooks:
-                self._hooks.remove(hook)
-
-        return remove
+    def on_disconnect(self, hook: Callable[[], None]) -> Callable[[], None]:
+        """Have ``hook`` called when the connection is lost; returns what takes it off again."""
+        return _added(hook, self._down_hooks)
 
     async def close(self) -> None:
         """End all subscriptions, write out what was sent, close. Requests still unanswered fail."""
@@ -262,6 +261,8 @@ class NatsConnection:
             self._link = None
             self._up.clear()
             self._requests.fail_all(lambda: Unavailable("the connection broke before the answer came", maybe_sent=True))
+            for hook in tuple(self._down_hooks):
+                hook()
 
     def link_fault(self, error: Exception) -> None:
         """Hear from the link of an error without a call; a refused publish fails the requests on that subject."""
@@ -305,7 +306,7 @@ class NatsConnection:
             if link.lost.is_set():
                 continue
             self._link_up(link)
-            for hook in tuple(self._hooks):
+            for hook in tuple(self._up_hooks):
                 hook()
 
     async def _reconnect(self) -> Link:
@@ -326,6 +327,16 @@ def _safe(subject: str) -> bytes:
     if not encoded or _UNSAFE.search(encoded):
         raise ValueError("a subject must not be empty or contain spaces or control characters")
     return encoded
+
+
+def _added(hook: Callable[[], None], hooks: list[Callable[[], None]]) -> Callable[[], None]:
+    hooks.append(hook)
+
+    def remove() -> None:
+        if hook in hooks:
+            hooks.remove(hook)
+
+    return remove
 
 
 def _log_fault(error: Exception) -> None:

@@ -68,6 +68,16 @@ class NetworkNames:
         return f"{self.network}.membership.event.>"
 
     @property
+    def roster(self) -> str:
+        """Subject of the authority's record of all members."""
+        return f"{self.network}.membership.event.roster"
+
+    @property
+    def drain(self) -> str:
+        """Subject on which the operator asks that a node leave."""
+        return f"{self.network}.membership.drain"
+
+    @property
     def announce(self) -> str:
         """Subject on which nodes ask to join."""
         return f"{self.network}.membership.announce"
