@@ -136,7 +136,7 @@ def node_user(
         node: the node's name in subjects, e.g. the hex of its key; its inbox is ``inbox_prefix(node)``.
         public_key: text form of the user's key.
         shards: the shards whose mailboxes it may append to; ``None`` for all.
-        followers: names of its consumers; ``None`` for one, called as the node.
+        followers: names of its consumers; ``None`` for those that the authority makes for a node.
     """
     appends = (names.swarm,) if shards is None else tuple(names.shard(shard) for shard in shards)
     return NatsUser(
@@ -147,7 +147,7 @@ def node_user(
             names.receipts,
             names.announce,
             names.heartbeat(node),
-            *_follow(names, (node,) if followers is None else followers),
+            *_follow(names, names.followers(node) if followers is None else followers),
             *_read(names),
         ),
         subscribe=(f"{inbox_prefix(node)}.>", names.receipts, names.directory),
@@ -170,7 +170,7 @@ def authority_user(names: NetworkNames, public_key: str, *, user: str = "authori
             *(f"$JS.API.CONSUMER.NAMES.{stream}" for stream in _streams(names)),
             *_read(names),
         ),
-        subscribe=(f"{inbox_prefix(user)}.>", names.announce, names.heartbeats, names.directory),
+        subscribe=(f"{inbox_prefix(user)}.>", names.announce, names.heartbeats, names.drain, names.directory),
         answers=True,
     )
 

@@ -43,6 +43,13 @@ class NetworkNames:
         """Subject of one account's events; ``tag`` is 32 hex digits."""
         return f"{self.network}.swarm.{shard:02x}.{tag}"
 
+    def followers(self, node: str) -> tuple[str, str]:
+        """Names of a node's two followers of mail: of the shards it serves, and of those it will serve besides.
+
+        ``node`` is the hex of its key; what each follows says ``Directory.followed``.
+        """
+        return node, f"{node}-next"
+
     @property
     def keys(self) -> str:
         """Pattern of all body keys."""

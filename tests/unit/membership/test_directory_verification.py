@@ -269,9 +269,13 @@ def test_views(paper: Paper) -> None:
     everything = frozenset(range(256))
     half = frozenset(ring.shards_of(second, [first, second]))
     assert 0 < len(half) < 256
-    assert directory.shards_to_follow(nodes[0].key) == everything
-    assert directory.shards_to_follow(nodes[3].key) == half
-    assert directory.shards_to_follow(b"?" * 32) == frozenset()
+    assert directory.followed(nodes[0].key) == (everything, frozenset())
+    assert directory.followed(nodes[1].key) == (everything, frozenset())
+    assert directory.followed(nodes[3].key) == (half, frozenset())
+    assert directory.followed(b"?" * 32).all == frozenset()
+    both = paper.directory(*nodes[:4], paper.node(5, swarm_id=second, next_swarm_id=first))
+    assert both.followed(nodes[0].key) == (everything - half, frozenset())
+    assert both.followed(nodes[1].key) == (everything - half, half)
     assert nodes[0].endpoint(Transport.HTTPS, ip_version=6) is None
     assert nodes[0].endpoint(Transport.SEED) is None
     assert nodes[1].networks == {"10.0.1.0/24"}

@@ -15,7 +15,7 @@ from naisho.protocol.directory.errors import (
     SigningKeysExpired,
     WrongNetwork,
 )
-from naisho.protocol.directory.model import Directory, Endpoint, Freshness, Node, NodeState, Transport
+from naisho.protocol.directory.model import Directory, Endpoint, Followed, Freshness, Node, NodeState, Transport
 from naisho.protocol.directory.places import network_of
 from naisho.protocol.directory.signatures import Purpose, Signer
 from naisho.protocol.directory.verification import SigningKeys, delegate, sign_directory, verify
@@ -29,6 +29,7 @@ __all__ = [
     "DirectoryFromFuture",
     "DirectoryOutdated",
     "Endpoint",
+    "Followed",
     "Freshness",
     "Grade",
     "GradeTooLow",

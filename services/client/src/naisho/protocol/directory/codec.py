@@ -43,14 +43,14 @@ MAX_VERSION_PART: Final = 255  # one byte each in the binary node list (wire 2.4
 _M = TypeVar("_M", bound=Message)
 
 
-def parse(kind: type[_M], data: bytes, *, what: str) -> _M:
+def parse(kind: type[_M], data: bytes, *, what: str, most: int = MAX_BYTES) -> _M:
     """Parse a protobuf message of bounded size.
 
     Raises:
         MalformedDirectory: too long, or no such message.
     """
-    if len(data) > MAX_BYTES:
-        raise MalformedDirectory(f"{what} has {len(data)} bytes; at most {MAX_BYTES} are accepted")
+    if len(data) > most:
+        raise MalformedDirectory(f"{what} has {len(data)} bytes; at most {most} are accepted")
     message = kind()
     try:
         message.ParseFromString(data)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from naisho.protocol import ring
 from naisho.protocol.directory.places import address_of, network_of
@@ -113,6 +113,20 @@ class Node:
         return frozenset(network for network in found if network is not None)
 
 
+class Followed(NamedTuple):
+    """The shards that a node holds, 0 to 255 each, in two parts that it follows apart from each other."""
+
+    #: Those that it serves; of a node that serves none yet, those that it will serve.
+    main: frozenset[int]
+    #: Those that it will serve besides, once it has caught up with them.
+    extra: frozenset[int]
+
+    @property
+    def all(self) -> frozenset[int]:
+        """Both parts."""
+        return self.main | self.extra
+
+
 @dataclass(frozen=True)
 class Directory:
     """A verified directory."""
@@ -167,13 +181,14 @@ class Directory:
         """Return the listed nodes of a swarm."""
         return tuple(node for node in self.nodes if node.listed and node.swarm_id == swarm_id)
 
-    def shards_to_follow(self, key: bytes) -> frozenset[int]:
-        """Return the shards that a node must hold: those it serves, and those it will serve next."""
+    def followed(self, key: bytes) -> Followed:
+        """Return the shards that a node must hold."""
         node = self.by_key.get(key)
         if node is None:
-            return frozenset()
+            return Followed(frozenset(), frozenset())
         serving = _shards(node.swarm_id, self.swarm_ids)
-        return serving | _shards(node.planned_swarm_id, self.planned_swarm_ids)
+        planned = _shards(node.planned_swarm_id, self.planned_swarm_ids)
+        return Followed(serving or planned, planned - serving if serving else frozenset())
 
     def freshness(self, now_ms: int) -> Freshness:
         """Tell how old the directory is."""

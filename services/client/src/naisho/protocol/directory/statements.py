@@ -7,6 +7,7 @@ from typing import Final
 
 from naisho.protocol.directory.codec import (
     KEY,
+    MAX_BYTES,
     MAX_INTEGER,
     MAX_NODES,
     SIGNATURE,
@@ -21,7 +22,7 @@ from naisho.protocol.directory.signatures import Purpose, Signer, certificate_bo
 from naisho.protocol.ring import INVALID_SWARM
 from naisho.wire.directory.v1 import directory_pb2 as wire
 
-MAX_ANNOUNCEMENT: Final = 16_384
+MAX_ANNOUNCEMENT: Final = MAX_BYTES + 16_384  # a node may hand back the directory it has
 MAX_HEARTBEAT: Final = 64 * 1024
 
 
@@ -33,6 +34,8 @@ class Announcement:
     node: Node
     #: When it signed, by its own clock.
     time_ms: int
+    #: The newest signed directory that it has, not verified; empty if none.
+    newest_directory: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +59,13 @@ class Heartbeat:
     swarm_id: int = INVALID_SWARM
 
 
-def announce(node: Node, signer: Signer, *, network_id: str, time_ms: int) -> bytes:
+def announce(node: Node, signer: Signer, *, network_id: str, time_ms: int, newest_directory: bytes = b"") -> bytes:
     """Return a serialised, signed ``Announcement`` of a node whose certificate is signed already."""
     body = encode_node(node, announced=True).SerializeToString(deterministic=True)
     signature = sign(signer, Purpose.ANNOUNCEMENT, network_id, _announcement_body(time_ms, body))
-    message = wire.Announcement(network_id=network_id, node=body, time_ms=time_ms, signature=signature)
+    message = wire.Announcement(
+        network_id=network_id, node=body, time_ms=time_ms, signature=signature, newest_directory=newest_directory
+    )
     return message.SerializeToString(deterministic=True)
 
 
@@ -72,8 +77,7 @@ def read_announcement(data: bytes, *, network_id: str) -> Announcement:
         WrongNetwork: it names another network.
         BadDirectorySignature: the node's key has not signed it, or not its certificate.
     """
-    require(len(data) <= MAX_ANNOUNCEMENT, f"an announcement has at most {MAX_ANNOUNCEMENT} bytes")
-    message = parse(wire.Announcement, data, what="the announcement")
+    message = parse(wire.Announcement, data, what="the announcement", most=MAX_ANNOUNCEMENT)
     if message.network_id != network_id:
         raise WrongNetwork("the announcement is for another network")
     require(0 < message.time_ms <= MAX_INTEGER, "the time of the announcement is out of range")
@@ -84,7 +88,7 @@ def read_announcement(data: bytes, *, network_id: str) -> Announcement:
     fingerprint = certificate_body(node.certificate)
     if not is_signed(node.key, node.certificate_signature, Purpose.CERTIFICATE, network_id, fingerprint):
         raise BadDirectorySignature("the certificate is not signed by the node's key")
-    return Announcement(node, message.time_ms)
+    return Announcement(node, message.time_ms, message.newest_directory)
 
 
 def sign_certificate(certificate: bytes, signer: Signer, *, network_id: str) -> bytes:
@@ -115,8 +119,7 @@ def read_heartbeat(data: bytes, *, network_id: str) -> Heartbeat:
         MalformedDirectory: it breaks a rule of form or a bound.
         BadDirectorySignature: the key that it names has not signed it.
     """
-    require(len(data) <= MAX_HEARTBEAT, f"a heartbeat has at most {MAX_HEARTBEAT} bytes")
-    signed = parse(wire.SignedHeartbeat, data, what="the heartbeat")
+    signed = parse(wire.SignedHeartbeat, data, what="the heartbeat", most=MAX_HEARTBEAT)
     body = parse(wire.Heartbeat, signed.heartbeat, what="the heartbeat")
     require(len(body.key) == KEY and len(signed.signature) == SIGNATURE, "a key or signature has a wrong length")
     require(0 < body.time_ms <= MAX_INTEGER, "the time of the heartbeat is out of range")
