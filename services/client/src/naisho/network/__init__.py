@@ -1,0 +1,1 @@
+"""Joining a network and knowing its nodes."""

@@ -1,0 +1,1 @@
+"""The way of a request: three nodes, chosen by this device."""
