@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import enum
 import math
 import random
@@ -103,6 +102,7 @@ class PackedClient:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         self._fail_all("the stream was closed")
+        self._set_timer(asyncio.get_running_loop(), math.inf)
 
     async def __aenter__(self) -> Self:
         self.start()
@@ -208,7 +208,10 @@ class PackedClient:
 
     async def _exchange(self) -> str:
         """Run one stream until it breaks; return why."""
-        stream = self._open_stream()
+        try:
+            stream = self._open_stream()
+        except Exception as error:  # noqa: BLE001 - whatever it is, there is no stream; nobody else could be told
+            return f"the stream could not be opened: {type(error).__name__}"
         writer = asyncio.create_task(self._write(stream))
         try:
             await self._read(stream)
@@ -243,10 +246,11 @@ class PackedClient:
             packet = await stream.read()
 
     async def _write(self, stream: Stream) -> None:
-        with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):  # the reader learns of it, too
+        try:
             while (packet := await self._outbox.take()) is not None:
                 await stream.write(packet)
-        stream.cancel()
+        finally:
+            stream.cancel()  # so that the reader learns of it
 
     def _fail_all(self, reason: str) -> None:
         self._outbox = Outbox(self._limits.packet_bytes)

@@ -143,14 +143,15 @@ class _Exchange:
             return
         try:
             answer = self._handler(frame.code, body)
+            if isinstance(answer, Reply):
+                self._answer(number, answer)
+                return
+            future = asyncio.ensure_future(answer)
         except Exception as error:  # noqa: BLE001 - whatever a handler raises, its caller gets an answer
             self._fail(number, error)
             return
-        if isinstance(answer, Reply):
-            self._answer(number, answer)
-            return
         load.begin(size)
-        self._under_way[number] = future = asyncio.ensure_future(answer)
+        self._under_way[number] = future
         future.add_done_callback(partial(self._finish, number, size))
 
     def _finish(self, number: int, size: int, future: asyncio.Future[Reply]) -> None:

@@ -9,8 +9,9 @@
     settings = read_settings(StoreSettings, prefix="NAISHO_STORE", file=Path("store.toml"), environ=os.environ)
 
 Fields may be str, int, float, bool, Path, `Duration` (``90s``), `Size` (``10MiB``), `Address` (``host:port``),
-`Secret`, an enumeration, ``tuple[X, ...]`` (in the environment with commas), ``X | None``, or another such dataclass (a table;
-``NAISHO_STORE_LOG_URL`` for ``url`` in the table ``log``). ``Annotated[..., Range(low, high)]`` bounds numbers.
+`Secret`, an enumeration, ``tuple[X, ...]`` (in the environment with commas), ``X | None``, or another such dataclass: a
+table in TOML, and ``NAISHO_STORE_LOG_URL`` for ``url`` in the table ``log``. ``Annotated[..., Range(low, high)]``
+bounds numbers.
 
 A secret called ``log_password`` is read from the file that ``log_password_file`` names, and is refused in plain.
 """

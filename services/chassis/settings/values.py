@@ -129,7 +129,7 @@ def convert(kind: Any, value: object) -> Any:
         if not isinstance(parts, list):
             raise BadValue("needs a list")
         return tuple(convert(arguments[0], part) for part in parts)
-    if isinstance(kind, enum.EnumType):
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return _member(kind, value)
     if kind not in _READERS:
         raise TypeError(f"settings have no values of type {kind}")
@@ -143,8 +143,8 @@ def without_none(kind: Any) -> Any:
     return kind
 
 
-def _member(kind: enum.EnumType, value: object) -> Any:
-    members: dict[str, Any] = {str(member.value): member for member in kind.__members__.values()}
+def _member(kind: type[enum.Enum], value: object) -> enum.Enum:
+    members = {str(member.value): member for member in kind}
     if str(value) not in members:
         raise BadValue("must be one of " + ", ".join(members))
     return members[str(value)]
