@@ -1,0 +1,219 @@
+"""Folding events into the tables by the rules of ``domain.evolve``, many at once."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection
+from typing import Final
+
+from services.swarm.adapters.store.messages import Key, Known, Messages, Row
+from services.swarm.adapters.store.progress import Progress, load_progress, merged, save_progress
+from services.swarm.adapters.store.revocations import revoke
+from services.swarm.adapters.store.sql import insert_rows, select_in
+from services.swarm.adapters.store.usage import Usage
+from services.swarm.domain.events import Deleted, ExpiryChanged, Revoked, Stored, Unrevoked
+from services.swarm.domain.evolve import Changes
+from services.swarm.domain.policies import Retention, needed_until_ms
+from services.swarm.projections.arrivals import Arrivals, Arrived, Folded
+
+#: Mailbox numbers remembered, so that most events need no look-up.
+_REMEMBERED: Final = 20_000
+_NS_PER_MS: Final = 1_000_000
+
+
+class Fold:
+    """Applies arrivals to the tables within the caller's transaction.
+
+    Args:
+        retention: says how long the events that are no stores must be kept for a log that lost them.
+
+    Attributes:
+        overwritten: whether bytes of messages were overwritten since the caller last set this to false.
+    """
+
+    def __init__(self, retention: Retention) -> None:
+        self.overwritten = False
+        self._retention = retention
+        self._mailboxes: dict[bytes, int] = {}
+        self._groups: list[Progress] | None = None
+        self._last_id = 0
+
+    def forget(self) -> None:
+        """Drop what is remembered of the tables: a transaction was rolled back, or somebody else changed them."""
+        self._mailboxes.clear()
+        self._groups = None
+
+    def apply(self, connection: sqlite3.Connection, arrivals: Arrivals) -> Folded:
+        """Fold what is new in ``arrivals`` and move the position.
+
+        Raises:
+            LookupError: an event of a shard that is not followed.
+        """
+        groups = self._groups
+        if groups is None:
+            groups = self._groups = load_progress(connection)
+            self._last_id = connection.execute("SELECT max(id) FROM message").fetchone()[0] or 0
+        if len(groups) == 1:
+            changes = self._apply(connection, groups[0], arrivals)
+            return Folded(changes, groups[0].position)
+        by_sequence: dict[int, Changes | None] = {}
+        for group in groups:
+            mine = [a for a in arrivals.events if a.shard in group.shards]
+            changes = self._apply(connection, group, Arrivals(mine, arrivals.position))
+            by_sequence.update((a.sequence, c) for a, c in zip(mine, changes, strict=True))
+        if len({group.position for group in groups}) == 1:
+            groups = self._groups = [merged(groups)]
+            save_progress(connection, groups)
+        return Folded([by_sequence[a.sequence] for a in arrivals.events], min(group.position for group in groups))
+
+    def _apply(self, connection: sqlite3.Connection, group: Progress, arrivals: Arrivals) -> list[Changes | None]:
+        new = [a for a in arrivals.events if a.sequence > group.position]
+        numbers = self._numbers(connection, new)
+        batch = _Batch(connection, self._retention, group, self._last_id)
+        for arrived in new:
+            batch.take(numbers[arrived.tag], arrived)
+        batch.finish()
+        self._last_id = batch.messages.last_id
+        self.overwritten |= batch.messages.overwritten
+        group.advance(connection, arrivals.position, new[-1] if new else None)
+        return [None] * (len(arrivals.events) - len(new)) + batch.changes
+
+    def _numbers(self, connection: sqlite3.Connection, arrived: Collection[Arrived]) -> dict[bytes, int]:
+        numbers = self._mailboxes
+        missing = {a.tag: a.shard for a in arrived if a.tag not in numbers}
+        if len(numbers) + len(missing) > _REMEMBERED:
+            numbers.clear()
+            missing = {a.tag: a.shard for a in arrived}
+        if missing:
+            query = "SELECT tag, id FROM mailbox WHERE tag IN ({})"
+            numbers.update(select_in(connection, query, list(missing)))
+            made = [(tag, shard) for tag, shard in missing.items() if tag not in numbers]
+            if made:
+                insert_rows(connection, "mailbox (tag, shard)", made)
+                numbers.update(select_in(connection, query, [tag for tag, _ in made]))
+        return numbers
+
+
+class _Batch:
+    """Events on their way into the tables: stores of different messages are gathered and written together."""
+
+    def __init__(self, connection: sqlite3.Connection, retention: Retention, progress: Progress, last_id: int) -> None:
+        self.changes: list[Changes | None] = []
+        self._usage = Usage()
+        self.messages = Messages(connection, self._usage, last_id)
+        self._connection = connection
+        self._retention = retention
+        self._progress = progress
+        self._stores: dict[Key, tuple[Stored, Arrived, Changes | None]] = {}
+
+    def take(self, mailbox: int, arrived: Arrived) -> None:
+        """Fold one event, now or together with those that follow."""
+        event = arrived.event
+        changes = Changes() if arrived.young else None
+        self.changes.append(changes)
+        if isinstance(event, Stored):
+            key = (mailbox, event.message_hash)
+            if key in self._stores:
+                self._write_stores()
+            self._stores[key] = (event, arrived, changes)
+            if arrived.sequence <= self._progress.highest_rank:
+                self._write_stores()  # its order key depends on what is there before it
+            return
+        self._write_stores()
+        self._keep(mailbox, arrived)
+        self._usage.touch(mailbox, arrived.sequence)
+        changes = changes or Changes()
+        match event:
+            case Deleted():
+                for found in self.messages.find((mailbox, m.message_hash) for m in event.messages).values():
+                    changes.deleted[found.hash] = found.namespace
+                    self.messages.remove(found)
+            case ExpiryChanged():
+                expiries = {(mailbox, m.message_hash): m.expiry_ms for m in event.messages}
+                for key, found in self.messages.find(expiries).items():
+                    if expiries[key] < found.expiry_ms:
+                        changes.moved[found.hash] = found.namespace
+                        self.messages.shorten(found, expiries[key])
+            case Revoked() | Unrevoked():
+                changes.unrevoked = revoke(self._connection, mailbox, event)
+
+    def finish(self) -> None:
+        """Write what was gathered."""
+        self._write_stores()
+        self._usage.write(self._connection)
+
+    def _write_stores(self) -> None:
+        stores = self._stores
+        if not stores:
+            return
+        known = self.messages.find(stores)
+        rows: list[Row] = []
+        for key, (event, arrived, changes) in stores.items():
+            row = self._row(key, event, arrived)
+            if (before := known.get(key)) is not None:
+                self._store_again(before, event, row, arrived.time_ns // _NS_PER_MS, changes)
+                continue
+            if changes is not None:
+                changes.created[row.hash] = row.expiry_ms
+            self._usage.add(row.mailbox, row.namespace, 1, event.size, row.sequence)
+            if _settled(event, row):
+                rows.append(row)
+            else:
+                self.messages.insert_one(row, (), settled=False)
+        self.messages.insert(rows)
+        stores.clear()
+
+    def _row(self, key: Key, event: Stored, arrived: Arrived) -> Row:
+        sequence, progress = arrived.sequence, self._progress
+        rank = sequence if event.rank is None else event.rank
+        if event.rank is None and sequence <= progress.highest_rank:
+            # A log put back from an older copy numbers anew: what comes now still lies behind what was there.
+            rank = max(rank, 1 + self.messages.highest_rank(key[0], event.namespace))
+        progress.highest_rank = max(progress.highest_rank, rank)
+        return Row(
+            key[0],
+            event.namespace,
+            rank,
+            key[1],
+            event.timestamp_ms,
+            event.expiry_ms,
+            sequence,
+            arrived.period,
+            arrived.sealed,
+        )
+
+    def _store_again(self, before: Known, event: Stored, row: Row, time_ms: int, changes: Changes | None) -> None:
+        self._usage.add(row.mailbox, row.namespace, 0, 0, row.sequence)
+        messages, changes = self.messages, changes or Changes()
+        if before.expiry_ms <= time_ms:
+            changes.created[row.hash] = row.expiry_ms
+            copies = {*messages.copies(before)} - {*event.replaces}
+            messages.remove(before)
+            self._usage.add(row.mailbox, row.namespace, 1, event.size)
+            messages.insert_one(row, copies, settled=_settled(event, row))
+            return
+        changes.present[row.hash] = max(before.expiry_ms, row.expiry_ms)
+        if row.expiry_ms > before.expiry_ms:
+            changes.moved[row.hash] = before.namespace
+        if event.rank is None:
+            row = row._replace(rank=before.rank)
+        missed = before.sequence == 0 and event.rank is not None
+        if row.expiry_ms > before.expiry_ms or (missed and row.expiry_ms == before.expiry_ms):
+            messages.replace(before, row, event.replaces, settled=_settled(event, row))
+        else:
+            messages.add_copy(before, row, event.replaces)
+
+    def _keep(self, mailbox: int, arrived: Arrived) -> None:
+        """Keep the event for a log that loses it; one that is appended again has its sequence moved."""
+        needed_until = needed_until_ms(arrived.event, arrived.time_ns // _NS_PER_MS, self._retention)
+        self._connection.execute(
+            "INSERT INTO change (event, mailbox, sequence, needed_until_ms, payload) VALUES (?, ?, ?, ?, ?) "
+            "ON CONFLICT (event) DO UPDATE "
+            "SET sequence = excluded.sequence, needed_until_ms = excluded.needed_until_ms",
+            (arrived.event_id, mailbox, arrived.sequence, needed_until, arrived.payload),
+        )
+
+
+def _settled(event: Stored, row: Row) -> bool:
+    """Tell whether a replay that meets this copy first gives the message the same order key."""
+    return event.rank is not None or row.rank == row.sequence

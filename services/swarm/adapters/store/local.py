@@ -1,0 +1,115 @@
+"""A node's local store: everything it holds of its shards, and how far that is."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from services.swarm.adapters.store import schema
+from services.swarm.adapters.store.fold import Fold
+from services.swarm.adapters.store.progress import Progress, load_progress
+from services.swarm.adapters.store.reader import Reader
+from services.swarm.adapters.store.shards import follow_shards
+from services.swarm.adapters.store.sweep import SLICE, sweep
+from services.swarm.adapters.store.writer import Writer
+from services.swarm.domain.policies import Retention
+from services.swarm.projections.arrivals import Arrivals, Folded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreSettings:
+    """Bounds of a local store.
+
+    Attributes:
+        writer_cache_bytes: most memory for pages of the writing connection.
+        reader_cache_bytes: most memory for pages of the reading connection.
+    """
+
+    writer_cache_bytes: int = 4 * 1024 * 1024
+    reader_cache_bytes: int = 2 * 1024 * 1024
+
+
+class LocalStore:
+    """One SQLite file, written by one thread. Made by ``open``; everything else is called in the event loop.
+
+    Attributes:
+        reader: reads what is committed.
+    """
+
+    def __init__(self, writer: sqlite3.Connection, reader: sqlite3.Connection, retention: Retention) -> None:
+        self.reader = Reader(reader)
+        self._fold = Fold(retention)
+        self._writer = Writer(writer, self._fold.forget)
+
+    @classmethod
+    async def open(cls, folder: Path, retention: Retention, settings: StoreSettings | None = None) -> Self:
+        """Open the store in a folder, or make an empty one.
+
+        Raises:
+            OSError: the folder cannot be made or written.
+            sqlite3.OperationalError: another process has the store open.
+        """
+        settings = settings or StoreSettings()
+        return cls(*await asyncio.to_thread(_open, folder, settings), retention)
+
+    def fold(self, arrivals: Arrivals) -> asyncio.Future[Folded]:
+        """Fold arrivals; the result comes when it is on the disk."""
+        return self._writer.run(lambda connection: self._fold.apply(connection, arrivals))
+
+    def progress(self) -> asyncio.Future[list[Progress]]:
+        """Return how far which shards are folded."""
+        return self._writer.run(load_progress)
+
+    async def follow(self, shards: frozenset[int], incarnation: str) -> int:
+        """Hold exactly these shards from now on: forget others, begin with new ones.
+
+        Args:
+            shards: numbers, 0 to 255.
+            incarnation: of the log that new shards will be folded from.
+
+        Returns:
+            The position behind which the log must be followed.
+        """
+
+        def take_up(connection: sqlite3.Connection) -> int | None:
+            self._fold.forget()
+            return follow_shards(connection, shards, incarnation)
+
+        while True:
+            position = await self._writer.run(take_up)
+            if position is not None:
+                return position
+
+    async def sweep(self, until_ms: int) -> None:
+        """Remove what expired by then, in slices between which others write."""
+        removed = SLICE
+        while removed == SLICE:
+            removed = await self._writer.run(lambda connection: sweep(connection, until_ms))
+
+    async def overwrite(self) -> bool:
+        """Have the bytes of removed messages leave the files; false if a reader was in the way."""
+        busy, _, _ = await self._writer.run_alone(
+            lambda connection: connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        )
+        return not busy
+
+    async def close(self) -> None:
+        """Finish what is queued and close the file."""
+        await self._writer.close()
+        self.reader.close()
+
+
+def _open(folder: Path, settings: StoreSettings) -> tuple[sqlite3.Connection, sqlite3.Connection]:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        writer = schema.open_for_writing(folder, settings.writer_cache_bytes)
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError:
+        # Damaged beyond reading: the log has it all.
+        schema.forget(folder)
+        writer = schema.open_for_writing(folder, settings.writer_cache_bytes)
+    return writer, schema.open_for_reading(folder, settings.reader_cache_bytes)

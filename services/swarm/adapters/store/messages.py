@@ -1,0 +1,175 @@
+"""Rows of messages: found by hash, inserted in bulk, merged with a later store, removed."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+from services.swarm.adapters.event_codec import SEAL_BYTES
+from services.swarm.adapters.store.schema import HASH, ORDER
+from services.swarm.adapters.store.sql import insert_rows, select_pairs
+from services.swarm.adapters.store.usage import Usage
+
+#: A message and the mailbox it lies in.
+Key = tuple[int, bytes]
+
+_INTO: Final = "message (mailbox, namespace, rank, hash, timestamp_ms, expiry_ms, sequence, period, sealed, id)"
+_ENTRY: Final = "entry (mailbox, kind, key, message)"
+_FIND: Final = (
+    "WITH wanted(mailbox, key) AS (VALUES {}) "
+    "SELECT m.mailbox, m.hash, m.id, m.namespace, m.rank, m.expiry_ms, m.sequence, length(m.sealed) FROM wanted AS w "
+    "CROSS JOIN entry AS e ON e.mailbox = w.mailbox AND e.kind = 1 AND e.key = w.key "
+    "CROSS JOIN message AS m ON m.id = e.message"
+)
+
+
+class Known(NamedTuple):
+    """A message's row, without its body."""
+
+    mailbox: int
+    hash: bytes
+    id: int
+    namespace: int
+    rank: int
+    expiry_ms: int
+    #: 0 if the log must get a copy again.
+    sequence: int
+    sealed_bytes: int
+
+
+class Row(NamedTuple):
+    """A message's row to be inserted."""
+
+    mailbox: int
+    namespace: int
+    rank: int
+    hash: bytes
+    timestamp_ms: int
+    expiry_ms: int
+    sequence: int
+    period: int
+    sealed: bytes
+
+
+def hash_key(message_hash: bytes) -> int:
+    """Return the first eight bytes of a hash as SQLite's kind of integer; what it finds is compared in full."""
+    return int.from_bytes(message_hash[:8], "big", signed=True)
+
+
+class Messages:
+    """The messages' tables, within one transaction of the caller.
+
+    Args:
+        connection: in a transaction.
+        usage: counts what changes.
+        last_id: number of the newest message.
+
+    Attributes:
+        overwritten: whether bytes of messages were overwritten.
+        last_id: number of the newest message.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, usage: Usage, last_id: int) -> None:
+        self.overwritten = False
+        self.last_id = last_id
+        self._connection = connection
+        self._usage = usage
+
+    def find(self, keys: Iterable[Key]) -> dict[Key, Known]:
+        """Return those messages that are there, whether they live or not."""
+        wanted = dict.fromkeys(keys)
+        places = [(mailbox, hash_key(message_hash)) for mailbox, message_hash in wanted]
+        found = map(Known._make, select_pairs(self._connection, _FIND, places))
+        return {key: row for row in found if (key := (row.mailbox, row.hash)) in wanted}
+
+    def insert(self, rows: Sequence[Row]) -> None:
+        """Insert new messages, in order of their events; the counters are the caller's."""
+        first = self.last_id + 1
+        self.last_id += len(rows)
+        insert_rows(self._connection, _INTO, [(*row, number) for number, row in enumerate(rows, first)])
+        entries: list[tuple[int, int, int, int]] = []
+        for number, row in enumerate(rows, first):
+            mailbox = row.mailbox
+            entries.append((mailbox, HASH, hash_key(row.hash), number))
+            entries.append((mailbox, ORDER + row.namespace, row.rank, number))
+        insert_rows(self._connection, _ENTRY, entries)
+
+    def insert_one(self, row: Row, copies: Iterable[int], *, settled: bool) -> None:
+        """Insert a message that has other copies in the log, or is not settled; the counters are the caller's.
+
+        Args:
+            row: the message.
+            copies: sequences of other copies.
+            settled: a replay that meets this copy first gives this very row, order key included.
+        """
+        self.insert([row if settled else row._replace(sequence=0)])
+        self._add_copies(self.last_id, {*copies} if settled else {*copies, row.sequence})
+
+    def copies(self, known: Known) -> list[int]:
+        """Return the log sequences that hold a copy, ascending."""
+        query = "SELECT sequence FROM copy WHERE message = ?"
+        others = {row[0] for row in self._connection.execute(query, (known.id,))}
+        return sorted(others | {known.sequence} - {0})
+
+    def add_copy(self, known: Known, row: Row, gone: Sequence[int]) -> None:
+        """Note a further copy in the log, which changes no more than the order key."""
+        self._move(known, row.rank)
+        self._add_copies(known.id, {row.sequence})
+        self._drop_copies(known.id, gone)
+
+    def replace(self, known: Known, row: Row, gone: Sequence[int], *, settled: bool) -> None:
+        """Take over the body, expiry and order key of a later store.
+
+        Args:
+            known: the row there is.
+            row: what it becomes; its mailbox, namespace, hash and timestamp are ignored.
+            gone: older copies that are erased from the log.
+            settled: as in ``insert_one``.
+        """
+        self._connection.execute(
+            "UPDATE message SET expiry_ms = ?, sequence = ?, period = ?, sealed = ? WHERE id = ?",
+            (row.expiry_ms, row.sequence if settled else 0, row.period, row.sealed, known.id),
+        )
+        self._move(known, row.rank)
+        self._usage.add(known.mailbox, known.namespace, 0, len(row.sealed) - known.sealed_bytes)
+        self._add_copies(known.id, {known.sequence} if settled else {known.sequence, row.sequence})
+        self._drop_copies(known.id, gone)
+        self.overwritten = True
+
+    def shorten(self, known: Known, expiry_ms: int) -> None:
+        """Move the expiry of a message earlier."""
+        self._connection.execute("UPDATE message SET expiry_ms = ? WHERE id = ?", (expiry_ms, known.id))
+
+    def remove(self, known: Known) -> None:
+        """Remove a message; its bytes are overwritten."""
+        self._connection.execute("DELETE FROM message WHERE id = ?", (known.id,))
+        self._connection.execute("DELETE FROM copy WHERE message = ?", (known.id,))
+        self._drop_entry(known.mailbox, HASH, hash_key(known.hash), known.id)
+        self._drop_entry(known.mailbox, ORDER + known.namespace, known.rank, known.id)
+        self._usage.add(known.mailbox, known.namespace, -1, SEAL_BYTES - known.sealed_bytes)
+        self.overwritten = True
+
+    def highest_rank(self, mailbox: int, namespace: int) -> int:
+        """Return the largest order key of a namespace, 0 if it is empty."""
+        query = "SELECT max(key) FROM entry WHERE mailbox = ? AND kind = ?"
+        return self._connection.execute(query, (mailbox, ORDER + namespace)).fetchone()[0] or 0
+
+    def _move(self, known: Known, rank: int) -> None:
+        if rank != known.rank:
+            self._connection.execute("UPDATE message SET rank = ? WHERE id = ?", (rank, known.id))
+            self._drop_entry(known.mailbox, ORDER + known.namespace, known.rank, known.id)
+            insert_rows(self._connection, _ENTRY, [(known.mailbox, ORDER + known.namespace, rank, known.id)])
+
+    def _drop_entry(self, mailbox: int, kind: int, key: int, message: int) -> None:
+        query = "DELETE FROM entry WHERE mailbox = ? AND kind = ? AND key = ? AND message = ?"
+        self._connection.execute(query, (mailbox, kind, key, message))
+
+    def _add_copies(self, message: int, sequences: Iterable[int]) -> None:
+        for sequence in sequences:
+            if sequence:
+                self._connection.execute("INSERT OR IGNORE INTO copy VALUES (?, ?)", (message, sequence))
+
+    def _drop_copies(self, message: int, sequences: Iterable[int]) -> None:
+        for sequence in sequences:
+            self._connection.execute("DELETE FROM copy WHERE message = ? AND sequence = ?", (message, sequence))

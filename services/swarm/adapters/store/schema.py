@@ -1,0 +1,139 @@
+"""The local store's tables: one SQLite file per node, disposable, folded from the log (docs/adr/0006)."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+#: Raised when the tables change; a file of another version is thrown away and filled from the log again.
+VERSION: Final = 1
+FILE: Final = "mailboxes.sqlite"
+#: Kinds of ``entry``. Order keys of namespace n (-32768 … 32767) have the kind ``ORDER`` + n.
+COUNTERS: Final = 0
+HASH: Final = 1
+ORDER: Final = 1 << 16
+#: Scopes of counters beside the namespaces: the account's two halves, see ``domain.policies.Quotas``.
+OPEN_SCOPE: Final = 100_000
+OWNED_SCOPE: Final = 100_001
+#: Pages of 4 KiB: larger ones waste less of themselves, but a commit writes whole pages, and most commits are small.
+_PAGE_BYTES: Final = 4096
+_CHECKPOINT_PAGES: Final = 1024
+
+_TABLES: Final = """
+CREATE TABLE mailbox (
+    id INTEGER PRIMARY KEY,
+    tag BLOB NOT NULL UNIQUE,
+    shard INTEGER NOT NULL
+);
+-- What is looked up within one mailbox lies side by side, so that a store touches one page of this tree, not four:
+-- counters (key is a scope, message is 0), hashes (key is the first eight bytes), order (key is the rank).
+CREATE TABLE entry (
+    mailbox INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    key INTEGER NOT NULL,
+    message INTEGER NOT NULL,
+    messages INTEGER,
+    bytes INTEGER,
+    sequence INTEGER,
+    PRIMARY KEY (mailbox, kind, key, message)
+) WITHOUT ROWID;
+-- In order of arrival; sequence is that of the copy held here, 0 if the log lacks one that gives this very row.
+CREATE TABLE message (
+    id INTEGER PRIMARY KEY,
+    mailbox INTEGER NOT NULL,
+    namespace INTEGER NOT NULL,
+    rank INTEGER NOT NULL,
+    hash BLOB NOT NULL,
+    timestamp_ms INTEGER NOT NULL,
+    expiry_ms INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    period INTEGER NOT NULL,
+    sealed BLOB NOT NULL
+);
+CREATE INDEX message_expiry ON message (expiry_ms);
+CREATE INDEX message_lost ON message (rank) WHERE sequence = 0;
+-- Log sequences of a message's other copies.
+CREATE TABLE copy (
+    message INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    PRIMARY KEY (message, sequence)
+) WITHOUT ROWID;
+-- Every event that is no store, as it lies in the log, for as long as the log must have it.
+CREATE TABLE change (
+    id INTEGER PRIMARY KEY,
+    event BLOB NOT NULL UNIQUE,
+    mailbox INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    needed_until_ms INTEGER,
+    payload BLOB NOT NULL
+);
+CREATE INDEX change_mailbox ON change (mailbox);
+CREATE INDEX change_until ON change (needed_until_ms) WHERE needed_until_ms IS NOT NULL;
+CREATE INDEX change_lost ON change (id) WHERE sequence = 0;
+CREATE TABLE revocation (
+    mailbox INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    token BLOB NOT NULL,
+    PRIMARY KEY (mailbox, number)
+) WITHOUT ROWID;
+-- How far which shards are folded, in the same transaction as what was folded.
+CREATE TABLE progress (
+    number INTEGER PRIMARY KEY,
+    shards BLOB NOT NULL,
+    incarnation TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    highest_rank INTEGER NOT NULL,
+    anchors BLOB NOT NULL
+);
+"""
+
+
+def open_for_writing(folder: Path, cache_bytes: int) -> sqlite3.Connection:
+    """Open or make the store in ``folder``; one of another version is overwritten by an empty one.
+
+    Args:
+        folder: must exist and belong to this node alone.
+        cache_bytes: most memory for pages.
+
+    Raises:
+        sqlite3.Error: the file is damaged, locked or cannot be written.
+    """
+    path = folder / FILE
+    connection = _connect(path, cache_bytes)
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version not in (0, VERSION):
+        connection.close()
+        forget(folder)
+        connection = _connect(path, cache_bytes)
+        version = 0
+    connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
+    connection.execute("PRAGMA secure_delete = ON")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+    if version == 0:
+        connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
+    # What a crash left in the write-ahead log may hold bytes that were deleted since.
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return connection
+
+
+def open_for_reading(folder: Path, cache_bytes: int) -> sqlite3.Connection:
+    """Open a second connection that cannot change anything; the store must exist."""
+    connection = _connect(folder / FILE, cache_bytes)
+    connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def forget(folder: Path) -> None:
+    """Remove the store; it fills again from the log."""
+    for suffix in ("", "-wal", "-shm"):
+        (folder / f"{FILE}{suffix}").unlink(missing_ok=True)
+
+
+def _connect(path: Path, cache_bytes: int) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+    connection.execute(f"PRAGMA cache_size = -{cache_bytes // 1024}")
+    return connection
