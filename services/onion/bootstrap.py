@@ -1,1 +1,216 @@
 """Put the onion service together."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from pathlib import Path
+from random import SystemRandom
+
+from naisho.protocol import network_file
+from naisho.protocol.onion.encryption import LayerKey
+from naisho.protocol.signing import SigningKey
+from services.chassis.certificates import Identity
+from services.chassis.clock import Clock, SystemClock
+from services.chassis.grpc_endpoint import TrustedPeers
+from services.chassis.lifecycle import Lifecycle
+from services.chassis.limits import TokenBuckets
+from services.chassis.packed import Limits
+from services.onion.adapters.directory import DirectoryFollower
+from services.onion.adapters.mailbox import UnixMailbox
+from services.onion.adapters.peers import PeerStreams
+from services.onion.adapters.reachability import PeerTester
+from services.onion.adapters.servers import OutsideServers, Resolver
+from services.onion.api.hop_service import HopServer
+from services.onion.api.http1 import HttpLimits, HttpServer
+from services.onion.api.layers import Layers
+from services.onion.api.ports import Mailbox
+from services.onion.api.seed import Seed, SeedSite
+from services.onion.api.site import NodeSite
+from services.onion.domain.network import Network
+from services.onion.domain.reachability import TestPlan
+from services.onion.domain.relay import RelayRules
+from services.onion.domain.replay import ReplayFilter
+from services.onion.settings import OnionSettings
+
+#: What clients are told; they take newer features for granted from 2.11.0 on.
+VERSION = (2, 11, 0)
+
+
+class OnionService:
+    """One node's public face. Several live in one process.
+
+    Attributes:
+        lifecycle: starting, ready, draining, stopped.
+        https_port, hop_port, seed_port: where it listens, once started.
+    """
+
+    def __init__(
+        self,
+        settings: OnionSettings,
+        mailbox: Mailbox | None,
+        clock: Clock,
+        resolver: Resolver | None,
+    ) -> None:
+        self.lifecycle = Lifecycle("onion")
+        self.https_port = 0
+        self.hop_port = 0
+        self.seed_port = 0
+        self._settings = settings
+        self._identity = Identity.read(settings.certificate)
+        seed = bytes.fromhex(settings.node_key.text)
+        own_key = SigningKey(seed).public
+        self.network = Network(network_file.parse(settings.network_file.read_bytes()), own_key)
+        self._unix_mailbox = None if mailbox is not None else _unix_mailbox(settings)
+        self._mailbox: Mailbox = mailbox if mailbox is not None else self._require_mailbox()
+        streams = Limits(calls=settings.peers.calls, queued_bytes=settings.peers.queued)
+        reach = settings.reachability
+        plan = TestPlan(reach.interval, reach.retest, reach.longest_retest, SystemRandom())
+        self._tester = PeerTester(self.network, plan, self._mailbox.report_peers, timeout=reach.timeout, clock=clock)
+        self.peers = PeerStreams(
+            self.network,
+            self._identity,
+            timeout=settings.peers.timeout,
+            most=settings.peers.streams,
+            idle=settings.peers.idle,
+            limits=streams,
+            failing=plan.failing,
+        )
+        relay = settings.relay
+        self._servers = OutsideServers(
+            RelayRules(relay.hosts, relay.forbidden, anywhere=relay.laboratory),
+            timeout=relay.timeout,
+            most=relay.requests,
+            verify_tls=relay.verify_tls,
+            resolver=resolver,
+        )
+        self.replays = ReplayFilter(settings.replay.window, settings.replay.entries)
+        layers = Layers(
+            LayerKey.from_ed25519_seed(seed),
+            self.network,
+            self.replays,
+            mailbox=self._mailbox,
+            peers=self.peers,
+            servers=self._servers,
+            clock=clock,
+        )
+        trusted = TrustedPeers()
+        self.hops = HopServer(layers, trusted, streams)
+        self._directory = DirectoryFollower(self.network, trusted, self.lifecycle, clock, self.peers.follow_directory)
+        rate = settings.rate
+        told = Seed(self.network)
+        site = NodeSite(
+            own_key,
+            VERSION,
+            layers=layers,
+            mailbox=self._mailbox,
+            seed=told,
+            buckets=TokenBuckets(rate.burst, rate.per_second, rate.addresses, clock.monotonic),
+            not_ready=self._not_ready,
+        )
+        limits = _http_limits(settings)
+        self.https = HttpServer(site, limits, _tls(self._identity))
+        self.plain = HttpServer(SeedSite(told), limits) if settings.seed is not None else None
+
+    async def start(self) -> None:
+        """Listen, connect to the mailboxes, follow the directory.
+
+        Raises:
+            OSError, RuntimeError: an address is not to be had.
+        """
+        if self._unix_mailbox is not None:
+            await self._unix_mailbox.start()
+        self.hop_port = await self.hops.start(str(self._settings.hop), self._identity)
+        self.https_port = await self.https.start(*self._settings.https)
+        if self.plain is not None and self._settings.seed is not None:
+            self.seed_port = await self.plain.start(*self._settings.seed)
+        self.lifecycle.spawn(self._directory.follow(self._mailbox.watch_directory()), "follow the directory")
+        self.lifecycle.spawn(self._directory.watch_age(), "watch the directory's age")
+        self.lifecycle.spawn(self.peers.close_idle(), "close idle streams")
+        if self._settings.reachability.interval:
+            self.lifecycle.spawn(self._tester.run(), "test other nodes")
+
+    async def drain(self) -> None:
+        """Take nothing new; finish what is in hand."""
+        fronts = [front.drain() for front in self._fronts()]
+        await asyncio.gather(*fronts, self.hops.drain())
+
+    async def stop(self) -> None:
+        """Cut off what is left and close everything."""
+        await asyncio.gather(*(front.stop() for front in self._fronts()))
+        await self.hops.stop()
+        await self.peers.close()
+        await self._servers.close()
+        if self._unix_mailbox is not None:
+            await self._unix_mailbox.close()
+
+    def _fronts(self) -> list[HttpServer]:
+        return [self.https] if self.plain is None else [self.https, self.plain]
+
+    def _not_ready(self) -> str:
+        reasons = sorted(self.lifecycle.withdrawn)
+        if not self._mailbox.available:
+            reasons.append("its mailboxes are away")
+        return ", ".join(reasons)
+
+    def _require_mailbox(self) -> UnixMailbox:
+        assert self._unix_mailbox is not None
+        return self._unix_mailbox
+
+
+def bootstrap(
+    settings: OnionSettings,
+    *,
+    mailbox: Mailbox | None = None,
+    clock: Clock | None = None,
+    resolver: Resolver | None = None,
+) -> OnionService:
+    """Build the service; start it with ``chassis.hosting``.
+
+    Args:
+        settings: see there; files that it names are read here.
+        mailbox: the node's mailboxes in this process; without them, those behind ``settings.mailbox``.
+        clock: the real one if None.
+        resolver: finds addresses of servers to relay to; the system's if None.
+
+    Raises:
+        ValueError: neither `mailbox` nor ``settings.mailbox`` is given, or a file's content is not what it should be.
+        OSError: a file cannot be read.
+    """
+    return OnionService(settings, mailbox, clock or SystemClock(), resolver)
+
+
+def _unix_mailbox(settings: OnionSettings) -> UnixMailbox:
+    if settings.mailbox is None:
+        raise ValueError("mailbox is missing: name the unix socket of this node's mailboxes")
+    return UnixMailbox(settings.mailbox)
+
+
+def _http_limits(settings: OnionSettings) -> HttpLimits:
+    http = settings.http
+    return HttpLimits(
+        connections=http.connections,
+        requests=http.requests,
+        held=http.held,
+        handshake=http.handshake,
+        head_time=http.head_time,
+        body_time=http.body_time,
+        answer_time=http.answer_time,
+        write_time=http.write_time,
+        idle_time=http.idle_time,
+        slowest=http.slowest,
+    )
+
+
+def _tls(identity: Identity) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    # OpenSSL reads files only; this one lives in memory.
+    descriptor = os.memfd_create("identity", os.MFD_CLOEXEC)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(identity.certificate_pem + identity.key)
+        file.flush()
+        context.load_cert_chain(Path(f"/proc/self/fd/{descriptor}"))
+    return context

@@ -1,0 +1,1 @@
+"""What comes in: HTTPS and plain HTTP from clients, gRPC streams from other nodes."""

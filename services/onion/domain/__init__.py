@@ -1,0 +1,1 @@
+"""What a node knows and decides about onion layers, peers and servers. No I/O."""

@@ -1,0 +1,176 @@
+"""Streams to other nodes: opened when first needed, pinned to the directory, closed when idle, bounded in number."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import grpc.aio
+
+from naisho.protocol.directory import Node, Transport
+from naisho.wire.node.v1.node_pb2_grpc import HopServiceStub
+from services.chassis.certificates import CertificateError, Identity
+from services.chassis.grpc_endpoint import pinned_channel
+from services.chassis.packed import Limits, PackedClient, Reply, StreamBusy, StreamError, StreamState, StreamTimeout
+from services.onion.domain import answers
+from services.onion.domain.network import Network
+
+_LAYER: Final = 1
+_BUSY: Final = Reply(503, answers.BUSY)
+_TIMED_OUT: Final = Reply(504, answers.TIMED_OUT)
+_MALFORMED: Final = Reply(500, answers.MALFORMED_ANSWER)
+_STATUSES: Final = range(100, 600)
+
+
+@dataclass(slots=True)
+class _Peer:
+    """One node's stream, with what it is pinned to."""
+
+    place: tuple[str, bytes]
+    channel: grpc.aio.Channel
+    client: PackedClient
+    last_used: float
+
+
+class PeerStreams:
+    """Forwards layers to other nodes. Never asks twice, never asks another node instead.
+
+    Args:
+        network: the directory that says where nodes are and which certificates they have.
+        identity: this node's certificate, for the others to check.
+        timeout: seconds to wait for an answer (wire 5.3: 30).
+        most: streams open at once.
+        idle: seconds after which a stream that nobody uses is closed.
+        limits: bounds of each stream.
+        failing: tells of a node that its last reachability test failed.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        identity: Identity,
+        *,
+        timeout: float,
+        most: int,
+        idle: float,
+        limits: Limits | None = None,
+        failing: Callable[[bytes], bool] = lambda _: False,
+    ) -> None:
+        self._network = network
+        self._identity = identity
+        self._timeout = timeout
+        self._most = most
+        self._idle = idle
+        self._limits = limits or Limits()
+        self._failing = failing
+        self._peers: dict[bytes, _Peer] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        """How many streams there are."""
+        return len(self._peers)
+
+    def forward(self, destination: bytes, layer: bytes) -> Reply | asyncio.Future[Reply]:
+        """Send a layer; see ``Peers``."""
+        loop = asyncio.get_running_loop()
+        peer = self._peers.get(destination)
+        if peer is None:
+            node = self._network.find(destination)
+            if node is None:
+                return Reply(502, answers.node_not_found(destination))
+            if len(self._peers) >= self._most and not self._make_room():
+                return _BUSY
+            peer = self._open(node)
+            if peer is None:
+                return Reply(502, answers.node_unreachable(destination))
+        if peer.client.state is not StreamState.OPEN and self._failing(destination):
+            return Reply(502, answers.node_unreachable(destination))
+        peer.last_used = loop.time()
+        try:
+            answer = peer.client.submit(_LAYER, layer, self._timeout)
+        except StreamBusy:
+            return _BUSY
+        except StreamError:
+            return Reply(502, answers.node_unreachable(destination))
+        result: asyncio.Future[Reply] = loop.create_future()
+        answer.add_done_callback(partial(_settle, result, destination))
+        return result
+
+    def follow_directory(self) -> None:
+        """Close streams to nodes that have left, moved, or changed their certificate."""
+        for key, peer in list(self._peers.items()):
+            node = self._network.find(key)
+            if node is None or _place(node) != peer.place:
+                self._close(key)
+
+    async def close_idle(self) -> None:
+        """Close idle streams, for ever."""
+        while True:
+            await asyncio.sleep(self._idle / 2)
+            before = asyncio.get_running_loop().time() - self._idle
+            for key, peer in list(self._peers.items()):
+                if peer.last_used < before and not peer.client.in_flight:
+                    self._close(key)
+
+    async def close(self) -> None:
+        """Close all streams."""
+        for key in list(self._peers):
+            self._close(key)
+        await asyncio.gather(*self._closing)
+
+    def _open(self, node: Node) -> _Peer | None:
+        place = _place(node)
+        if place is None:
+            return None
+        try:
+            channel = pinned_channel(place[0], self._identity, place[1])
+        except CertificateError:
+            return None
+        stub = HopServiceStub(channel)
+        client = PackedClient(stub.Exchange, self._limits, on_demand=True)
+        client.start()
+        peer = self._peers[node.key] = _Peer(place, channel, client, 0.0)
+        return peer
+
+    def _make_room(self) -> bool:
+        idle = [(peer.last_used, key) for key, peer in self._peers.items() if not peer.client.in_flight]
+        if not idle:
+            return False
+        self._close(min(idle)[1])
+        return True
+
+    def _close(self, key: bytes) -> None:
+        task = asyncio.ensure_future(_close(self._peers.pop(key)))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+
+async def _close(peer: _Peer) -> None:
+    with contextlib.suppress(grpc.aio.AioRpcError):
+        await peer.client.close()
+        await peer.channel.close()
+
+
+def _place(node: Node) -> tuple[str, bytes] | None:
+    endpoint = node.endpoint(Transport.HOP)
+    if endpoint is None:
+        return None
+    host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
+    return f"{host}:{endpoint.port}", node.certificate
+
+
+def _settle(result: asyncio.Future[Reply], destination: bytes, answer: asyncio.Future[Reply]) -> None:
+    error = None if answer.cancelled() else answer.exception()
+    if result.done():
+        return
+    if answer.cancelled() or (error is not None and not isinstance(error, StreamTimeout)):
+        result.set_result(Reply(502, answers.node_unreachable(destination)))
+    elif error is not None:
+        result.set_result(_TIMED_OUT)
+    else:
+        reply = answer.result()
+        result.set_result(reply if reply.status in _STATUSES else _MALFORMED)

@@ -1,0 +1,88 @@
+"""The seed: the node list as JSON-RPC, over HTTPS and over plain HTTP (wire 2.1)."""
+
+from __future__ import annotations
+
+from random import SystemRandom
+from typing import Any, Final
+
+import orjson
+
+from naisho.protocol.directory import Directory
+from naisho.protocol.service_nodes import BadListRequest, ServiceNode, listed, service_nodes_result
+from services.onion.api.http1 import Head, Request, Response
+from services.onion.api.http1.messages import JSON
+from services.onion.domain import answers
+from services.onion.domain.network import Network
+
+_METHODS: Final = frozenset(("get_n_service_nodes", "get_service_nodes", "get_all_service_nodes"))
+#: A list's request names a few fields and keys; a megabyte is many thousands of keys.
+_LONGEST_BODY: Final = 2**20
+
+# Codes of JSON-RPC 2.0.
+_PARSE_ERROR: Final = -32700
+_INVALID_REQUEST: Final = -32600
+_NO_METHOD: Final = -32601
+_INVALID_PARAMS: Final = -32602
+_NOT_READY: Final = -32000
+
+
+class Seed:
+    """Tells the node list of the newest directory."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._random = SystemRandom()
+        self._listed: tuple[Directory, list[ServiceNode]] | None = None
+
+    def answer(self, request: Request) -> Response:
+        """Answer a JSON-RPC request; ``jsonrpc``, ``id`` and ``params`` may be missing. HTTP status 200 always."""
+        if len(request.body) > _LONGEST_BODY:
+            return Response(413, b"Request body too large")
+        try:
+            call = orjson.loads(request.body)
+        except orjson.JSONDecodeError:
+            return _error(None, _PARSE_ERROR, "Parse error")
+        if not isinstance(call, dict):
+            return _error(None, _INVALID_REQUEST, "Invalid Request: an object with a method is expected")
+        number = call.get("id")
+        params = call.get("params") or {}
+        if call.get("method") not in _METHODS:
+            return _error(number, _NO_METHOD, "Method not found; a seed knows " + ", ".join(sorted(_METHODS)))
+        if not isinstance(params, dict):
+            return _error(number, _INVALID_PARAMS, "Invalid params: an object is expected")
+        directory = self._network.directory
+        if directory is None:
+            return _error(number, _NOT_READY, "This node has no directory of the network yet; ask again in a moment")
+        try:
+            result = service_nodes_result(self._nodes(directory), params, height=directory.epoch, rng=self._random)
+        except BadListRequest as error:
+            return _error(number, _INVALID_PARAMS, str(error))
+        return Response(200, orjson.dumps({"jsonrpc": "2.0", "id": number, "result": result}), JSON)
+
+    def _nodes(self, directory: Directory) -> list[ServiceNode]:
+        if self._listed is None or self._listed[0] is not directory:
+            self._listed = (directory, listed(directory))
+        return self._listed[1]
+
+
+class SeedSite:
+    """The seed's plain-HTTP address: the node list and nothing else."""
+
+    def __init__(self, seed: Seed) -> None:
+        self._seed = seed
+
+    def admit(self, head: Head, peer: str) -> Response | None:
+        """Refuse everything but the one route."""
+        del peer
+        if head.method != "POST" or head.target.partition("?")[0] != "/json_rpc":
+            return Response(404, answers.path_not_found(head.method, head.target))
+        return None
+
+    def answer(self, request: Request) -> Response:
+        """Answer with the node list."""
+        return self._seed.answer(request)
+
+
+def _error(number: Any, code: int, message: str) -> Response:
+    error = {"code": code, "message": message}
+    return Response(200, orjson.dumps({"jsonrpc": "2.0", "id": number, "error": error}), JSON)
