@@ -15,7 +15,7 @@ from services.swarm.domain.commands import Command
 from services.swarm.domain.deletion_requests import DeleteAllRequest, DeleteBeforeRequest, DeleteRequest
 from services.swarm.domain.expiry_requests import ExpireAllRequest, ExpireRequest, GetExpiriesRequest
 from services.swarm.domain.parameters import Params
-from services.swarm.domain.retrieve_request import RetrieveRequest, message_cost
+from services.swarm.domain.retrieve_request import LARGEST_COST, RetrieveRequest, message_cost
 from services.swarm.domain.store_request import StoreRequest
 from services.swarm.domain.subaccount_requests import RevokedRequest, RevokeRequest, UnrevokeRequest
 
@@ -48,11 +48,13 @@ async def _store(service: Service, params: Params, _: Allowance) -> Answer:
 async def _retrieve(service: Service, params: Params, allowance: Allowance) -> Answer:
     request = RetrieveRequest.parse(params)
     service.check_swarm(request.account)
-    revoked = () if request.survives_revocation else await service.revoked(request.credentials)
-    request.check(service.clock(), revoked)
     if request.always_empty:
         return Answer(200, {"messages": [], "more": False})
+    revoked = () if request.survives_revocation else await service.revoked(request.credentials)
+    request.check(service.clock(), revoked)
     async with allowance.turn:
+        if allowance.remaining < LARGEST_COST:
+            return Answer(200, {"messages": [], "more": True})
         page = await service.mailboxes.read(
             request.account,
             request.namespace,
@@ -60,7 +62,7 @@ async def _retrieve(service: Service, params: Params, allowance: Allowance) -> A
             max_count=request.max_count,
             max_bytes=min(request.max_bytes, allowance.remaining),
         )
-        allowance.remaining -= min(allowance.remaining, sum(message_cost(len(m.data)) for m in page.messages))
+        allowance.remaining -= sum(message_cost(len(message.data)) for message in page.messages)
     messages = [
         {
             "hash": hash_text(message.message_hash),

@@ -52,7 +52,8 @@ class Service:
 class Allowance:
     """Bytes of messages that one request may still list: sub-requests share them, one listing at a time.
 
-    Twenty listings of a batch together stay below the onion limit, and their memory below one listing's.
+    Clients divide the cap among the listings of a batch; those that do not get empty listings with ``more`` once it is
+    used up, so that an answer always fits into an onion's reply.
     """
 
     remaining: int = MAX_RETRIEVE_BYTES

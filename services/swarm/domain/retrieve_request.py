@@ -8,7 +8,7 @@ from typing import Final
 
 from naisho.protocol import storage_texts
 from naisho.protocol.errors import BadEncoding
-from naisho.protocol.limits import DEFAULT_RETRIEVE_SHARE, MAX_RETRIEVE_BYTES
+from naisho.protocol.limits import DEFAULT_RETRIEVE_SHARE, MAX_DATA_BYTES, MAX_RETRIEVE_BYTES
 from naisho.protocol.message_hash import HASH_CHARACTERS, parse_hash
 from naisho.protocol.namespaces import NamespaceClass, classify
 from naisho.protocol.subaccount import Rights
@@ -23,6 +23,10 @@ _MESSAGE_OVERHEAD: Final = 100
 def message_cost(size: int) -> int:
     """Return how many bytes of a listing's budget a message of ``size`` bytes takes."""
     return _MESSAGE_OVERHEAD + HASH_CHARACTERS + size * 4 // 3
+
+
+#: Cost of the largest message.
+LARGEST_COST: Final = message_cost(MAX_DATA_BYTES)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
