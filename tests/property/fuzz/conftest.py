@@ -20,7 +20,7 @@ import pytest
 INPUTS = 100_000
 SEED = "naisho"
 #: CPU seconds that one input may cost.
-SLOW = 2.0
+SLOW = 1.0
 #: Bytes that changes may make an input grow to; seeds may be longer.
 LONGEST = 4096
 CORPUS = 512
