@@ -18,7 +18,7 @@ from services.chassis.eventlog.port import (
     LogRefused,
     LogUnavailable,
 )
-from services.chassis.eventlog.subjects import check_append, check_name, check_patterns, check_subject
+from services.chassis.eventlog.subjects import check_conditions, check_name, check_patterns, check_subject
 from services.chassis.nats.connection import NatsConnection
 from services.chassis.nats.errors import NatsError
 
@@ -58,6 +58,7 @@ class JetStreamLog:
         self._closed = False
         self._loop = asyncio.get_running_loop()
         self._ack = b'{"stream":"%b","seq":' % stream.encode()
+        self._ack_length = len(self._ack)
         self._follower_bounds = follower_bounds
         self._followers: set[JetStreamFollower] = set()
 
@@ -99,10 +100,14 @@ class JetStreamLog:
         self, subject: str, payload: bytes, *, expected: int | None = None, ttl_s: int | None = None
     ) -> asyncio.Future[int]:
         """See ``EventLog.append``. Beyond the bound of appends in flight the result is ``LogUnavailable`` at once."""
-        check_append(subject, expected, ttl_s)
+        check_subject(subject)
+        headers: bytes | None = None
+        size = len(payload)
+        if expected is not None or ttl_s is not None:
+            headers = _headers(expected, ttl_s)
+            size += len(headers)
         future: asyncio.Future[int] = self._loop.create_future()
-        headers = None if expected is None and ttl_s is None else _headers(expected, ttl_s)
-        if len(payload) + (0 if headers is None else len(headers)) > self._event_limit:
+        if size > self._event_limit:
             future.set_exception(EventTooLarge(self._event_limit))
         elif self._closed or self._in_flight >= self._in_flight_most:
             why = "the log is closed" if self._closed else "too many appends are in flight; try again later"
@@ -119,10 +124,12 @@ class JetStreamLog:
     def answer(self, future: asyncio.Future[Any], headers: bytes | None, payload: bytes) -> None:
         """Take an acknowledgement."""
         del headers  # acknowledgements have none
-        self._one_settled()
+        self._in_flight -= 1
+        if self._closed:
+            self._settled.set()
         if future.done():
             return
-        number = payload[len(self._ack) : -1]
+        number = payload[self._ack_length : -1]
         if number.isdigit() and payload.startswith(self._ack):  # the common case, without reading JSON
             future.set_result(int(number))
             return
@@ -135,14 +142,11 @@ class JetStreamLog:
 
     def fail(self, future: asyncio.Future[Any], error: NatsError) -> None:
         """Take the lack of an acknowledgement."""
-        self._one_settled()
+        self._in_flight -= 1
+        if self._closed:
+            self._settled.set()
         if not future.done():
             future.set_exception(api.translate(error))
-
-    def _one_settled(self) -> None:
-        self._in_flight -= 1
-        if not self._in_flight:
-            self._settled.set()
 
     # Reading.
 
@@ -214,6 +218,7 @@ class JetStreamLog:
 
 
 def _headers(expected: int | None, ttl_s: int | None) -> bytes:
+    check_conditions(expected, ttl_s)
     lines = b"NATS/1.0\r\n"
     if expected is not None:
         lines += b"Nats-Expected-Last-Subject-Sequence: %d\r\n" % expected

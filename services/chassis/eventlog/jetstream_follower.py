@@ -16,6 +16,7 @@ from typing import Final, Self
 import orjson
 
 from services.chassis.eventlog import jetstream_api as api
+from services.chassis.eventlog.jetstream_deliveries import read_deliveries
 from services.chassis.eventlog.port import (
     Batch,
     EventLogError,
@@ -31,8 +32,6 @@ _LAST: Final = re.compile(rb"\r\nNats-Last-(Consumer|Stream): (\d+)")
 _LEFT: Final = re.compile(rb"\r\nNats-Pending-Messages: (\d+)")
 _SECOND_NS: Final = 1_000_000_000
 _HEARTBEAT: Final = b"NATS/1.0 100"
-_DELIVERY: Final = b"$JS.ACK."
-_SHORT_DELIVERY: Final = 9  # tokens of $JS.ACK.<stream>.<consumer>.<tries>.<stream seq>.<consumer seq>.<ns>.<pending>
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +40,6 @@ class FollowerBounds:
 
     Attributes:
         window: most events asked for and not yet arrived.
-        unread_bytes: no more is asked for while more than this waits to be taken.
         pull_bytes: most bytes of one pull.
         pull_s: life of one pull request.
         heartbeat_s: how often the server says that it lives; three missed ones mean that it does not.
@@ -50,7 +48,6 @@ class FollowerBounds:
     """
 
     window: int = 4096
-    unread_bytes: int = 8 * 1024 * 1024
     pull_bytes: int = 4 * 1024 * 1024
     pull_s: float = 30.0
     heartbeat_s: float = 1.0
@@ -88,8 +85,7 @@ class JetStreamFollower:
         self._wake: asyncio.Future[None] | None = None
         # Since the last reset:
         self._doubt = True
-        self._unread: list[tuple[bytes, bytes, bytes]] = []
-        self._unread_bytes = 0
+        self._unread: list[bytes] = []  # subject, reply, payload; subject, reply, payload; ...
         self._delivered = 0  # highest consumer sequence received in order
         self._credit = 0
         self._heartbeat = (0, 0)  # consumer and stream sequence of the newest heartbeat
@@ -109,8 +105,8 @@ class JetStreamFollower:
             if self._doubt:
                 await self._begin()
                 continue
-            self._pull()
             batch = self._take()
+            self._pull()
             if batch is not None:
                 return batch
             if self._doubt:
@@ -137,7 +133,7 @@ class JetStreamFollower:
         pause = self._bounds.retry_s
         while not self._closed:
             self._unsubscribe()
-            self._unread, self._unread_bytes, self._delivered, self._credit = [], 0, 0, 0
+            self._unread, self._delivered, self._credit = [], 0, 0
             self._heartbeat = (0, 0)
             try:
                 await self._check_consumer()
@@ -182,10 +178,8 @@ class JetStreamFollower:
     # Receiving.
 
     def _on_message(self, subject: bytes, reply: bytes | None, headers: bytes | None, payload: bytes) -> None:
-        if reply is not None and reply.startswith(_DELIVERY):
-            self._unread.append((subject, reply, payload))
-            self._unread_bytes += len(payload)
-            self._credit -= 1
+        if reply is not None:
+            self._unread += (subject, reply, payload)
         elif headers is not None:
             self._heard_at = self._loop.time()
             if headers.startswith(_HEARTBEAT):
@@ -207,24 +201,19 @@ class JetStreamFollower:
     def _take(self) -> Batch | None:
         """Turn what has arrived into a batch, or return ``None`` if nothing has and the position is where it was."""
         events: list[LoggedEvent] = []
-        position, delivered, pending = self._position, self._delivered, 0
-        unread = self._unread
-        if unread:
-            self._unread, self._unread_bytes = [], 0
+        position, pending = self._position, 0
+        if self._unread:
+            deliveries = read_deliveries(self._unread, self._delivered)
+            self._credit -= len(self._unread) // 3
+            self._unread = []
             self._heard_at = self._loop.time()
-            for subject, reply, payload in unread:
-                token = reply.split(b".")
-                first = 5 if len(token) == _SHORT_DELIVERY else 7  # the long form names domain and account, too
-                if int(token[first + 1]) != delivered + 1:
-                    self._doubt = True  # lost something: what came before it is good, the rest comes again
-                    break
-                delivered += 1
-                sequence = int(token[first])
-                if sequence > position:
-                    events.append(LoggedEvent(sequence, subject.decode(), payload, int(token[first + 2])))
-                    position = sequence
-                pending = int(token[first + 3])
-            self._delivered = delivered
+            self._delivered = deliveries.last
+            self._doubt |= deliveries.gap  # what came before it is good, the rest comes again
+            events, pending = deliveries.events, deliveries.pending
+            if events and events[0].sequence <= position:
+                events = [event for event in events if event.sequence > position]
+            if events:
+                position = events[-1].sequence
         if not self._doubt:
             position = self._advance(position)
         if position == self._position:
@@ -244,9 +233,9 @@ class JetStreamFollower:
     # Asking.
 
     def _pull(self) -> None:
-        """Ask for more when half of the window is used and the reader keeps up."""
+        """Ask for more when half of the window is used; a reader that does not come back for more gets no more."""
         bounds = self._bounds
-        if self._doubt or self._credit > bounds.window // 2 or self._unread_bytes > bounds.unread_bytes:
+        if self._doubt or self._credit > bounds.window // 2:
             return
         ask = bounds.window - self._credit
         body = {

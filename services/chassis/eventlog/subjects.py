@@ -24,9 +24,8 @@ def check_subject(subject: str) -> None:
         raise ValueError("a subject is dot-separated tokens of letters, digits, '-' and '_'")
 
 
-def check_append(subject: str, expected: int | None, ttl_s: int | None) -> None:
-    """Raise ``ValueError`` unless these can be the arguments of an append."""
-    check_subject(subject)
+def check_conditions(expected: int | None, ttl_s: int | None) -> None:
+    """Raise ``ValueError`` unless these can be the conditions of an append."""
     if expected is not None and expected < 0:
         raise ValueError("an expected sequence is at least 0")
     if ttl_s is not None and ttl_s < 1:

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple, Self
 
 from services.chassis.nats.errors import (
     AuthenticationFailed,
+    Congested,
     NatsError,
     PayloadTooLarge,
     PermissionDenied,
@@ -44,6 +45,7 @@ class NatsConnection:
     def __init__(self, settings: NatsSettings, on_fault: Callable[[Exception], None] | None = None) -> None:
         self._settings = settings
         self._on_fault = on_fault or _log_fault
+        self._timeout_s = settings.request_timeout_s
         self._loop = asyncio.get_running_loop()
         self._callbacks: dict[bytes, MessageCallback] = {}
         self._subjects: dict[bytes, bytes] = {}
@@ -118,7 +120,7 @@ class NatsConnection:
             Congested: the server reads too slowly; nothing was sent.
             PayloadTooLarge: nothing was sent.
         """
-        self._send(_safe(subject), _safe(reply) if reply is not None else b"", headers, payload)
+        self._send(_safe(subject), _safe(reply) if reply is not None else b"", payload, headers)
 
     def request(
         self, subject: str, payload: bytes, *, headers: bytes | None = None, timeout_s: float | None = None
@@ -152,30 +154,27 @@ class NatsConnection:
             headers: a header block from ``NATS/1.0`` to the empty line.
             timeout_s: bound of the answer, by default the settings'.
         """
-        requests = self._requests
-        token = requests.open(
-            waiter, future, subject, self._settings.request_timeout_s if timeout_s is None else timeout_s
-        )
+        reply = self._requests.open(waiter, future, subject, self._timeout_s if timeout_s is None else timeout_s)
         try:
-            self._send(subject, b"%b.%b" % (requests.inbox, token), headers, payload)
+            self._send(subject, reply, payload, headers)
         except NatsError as error:
-            requests.forget(token)
+            self._requests.forget(reply)
             waiter.fail(future, error)
 
-    def _send(self, subject: bytes, reply: bytes, headers: bytes | None, payload: bytes) -> None:
+    def _send(self, subject: bytes, reply: bytes, payload: bytes, headers: bytes | None) -> None:
         link = self._link
+        size = len(payload)
+        total = size if headers is None else size + len(headers)
         if link is None:
             raise Unavailable("not connected to a NATS server; nothing was sent", maybe_sent=False)
-        size = len(payload)
+        if link.congested:
+            raise Congested("the NATS server reads too slowly; try again later")
+        if total > link.max_payload:
+            raise PayloadTooLarge(link.max_payload)
         if headers is None:
-            if size > link.max_payload:
-                raise PayloadTooLarge(link.max_payload)
             link.write(b"PUB %b %b %d\r\n%b\r\n" % (subject, reply, size, payload))
         else:
-            total = len(headers) + size
-            if total > link.max_payload:
-                raise PayloadTooLarge(link.max_payload)
-            link.write(b"HPUB %b %b %d %d\r\n%b%b\r\n" % (subject, reply, len(headers), total, headers, payload))
+            link.write(b"HPUB %b %b %d %d\r\n%b%b\r\n" % (subject, reply, total - size, total, headers, payload))
 
     def subscribe(self, subject: str, callback: MessageCallback, *, queue: str | None = None) -> Subscription:
         """Have ``callback`` called with every message on a subject (``*`` and ``>`` are wildcards).
@@ -190,14 +189,14 @@ class NatsConnection:
         if self._callbacks.pop(subscription.sid, None) is not None:
             del self._subjects[subscription.sid]
             if self._link is not None:
-                self._link.write_control(b"UNSUB %b\r\n" % subscription.sid)
+                self._link.write(b"UNSUB %b\r\n" % subscription.sid)
 
     def _subscribe(self, name: bytes, callback: MessageCallback) -> Subscription:
         sid = b"%d" % next(self._sids)
         self._callbacks[sid] = callback
         self._subjects[sid] = name
         if self._link is not None:
-            self._link.write_control(b"SUB %b %b\r\n" % (name, sid))
+            self._link.write(b"SUB %b %b\r\n" % (name, sid))
         return Subscription(sid)
 
     async def flush(self) -> None:
@@ -292,9 +291,9 @@ class NatsConnection:
                 link.transport.abort()
                 raise self._denied_inbox
             for sid in known - set(self._subjects):  # changed during the handshake
-                link.write_control(b"UNSUB %b\r\n" % sid)
+                link.write(b"UNSUB %b\r\n" % sid)
             for sid in set(self._subjects) - known:
-                link.write_control(b"SUB %b %b\r\n" % (self._subjects[sid], sid))
+                link.write(b"SUB %b %b\r\n" % (self._subjects[sid], sid))
             return link
         raise last
 

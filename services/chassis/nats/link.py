@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 from services.chassis.nats import nkey
 from services.chassis.nats.errors import (
     AuthenticationFailed,
-    Congested,
     NatsError,
     PermissionDenied,
     ProtocolViolation,
@@ -56,6 +55,7 @@ class Link(asyncio.Protocol):
         self._out_bytes = 0
         self._flush_due = False
         self._paused = False
+        self._most_bytes = settings.write_buffer_bytes
         self._heard = False
         self._silent_pings = 0
         self._keepalive: asyncio.TimerHandle | None = None
@@ -65,6 +65,8 @@ class Link(asyncio.Protocol):
         self.transport: asyncio.Transport
         self.lost = asyncio.Event()
         self.max_payload = 0
+        #: More than allowed waits to be read by the server: messages must not be written now.
+        self.congested = False
 
     # What asyncio calls.
 
@@ -84,12 +86,12 @@ class Link(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Stop accepting messages: the server does not read."""
-        self._paused = True
+        self._paused = self.congested = True
         self._writable.clear()
 
     def resume_writing(self) -> None:
         """Accept messages again."""
-        self._paused = False
+        self._paused = self.congested = False
         self._writable.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -110,30 +112,23 @@ class Link(asyncio.Protocol):
     # Writing.
 
     def write(self, data: bytes) -> None:
-        """Send a message; all of one turn of the event loop leave in one system call.
-
-        Raises:
-            Congested: too much waits already.
-        """
-        if self._paused or self._out_bytes > self._settings.write_buffer_bytes:
-            raise Congested("the NATS server reads too slowly; try again later")
-        self.write_control(data)
-
-    def write_control(self, data: bytes) -> None:
-        """Send one of the few small operations that must not wait."""
+        """Send; all of one turn of the event loop leave in one system call. Heed ``congested`` before messages."""
         self._out.append(data)
         self._out_bytes += len(data)
         if not self._flush_due:
             self._flush_due = True
             self._loop.call_soon(self._flush)
+        elif self._out_bytes > self._most_bytes:
+            self.congested = True
 
     def _flush(self) -> None:
         self._flush_due = False
         data = b"".join(self._out)
         self._out.clear()
         self._out_bytes = 0
+        self.congested = self._paused
         if not self.lost.is_set():
-            self.transport.write(data)
+            self.transport.write(data)  # may pause us
 
     async def writable(self) -> None:
         """Wait until the server reads again, or the connection is gone."""
@@ -143,14 +138,14 @@ class Link(asyncio.Protocol):
         """Return a future of the server's PONG: by then it has taken all that was written before."""
         pong: asyncio.Future[None] = self._loop.create_future()
         self._pongs.append(pong)
-        self.write_control(b"PING\r\n")
+        self.write(b"PING\r\n")
         return pong
 
     # The server's operations.
 
     def _on_operation(self, line: bytes) -> None:
         if line == b"PING":
-            self.write_control(b"PONG\r\n")
+            self.write(b"PONG\r\n")
         elif line == b"PONG":
             pong = self._pongs.popleft() if self._pongs else None
             if pong is not None and not pong.done():
@@ -213,7 +208,7 @@ class Link(asyncio.Protocol):
         if settings.nkey_seed is not None:
             options["nkey"] = nkey.public_key(settings.nkey_seed)
             options["sig"] = nkey.sign_nonce(settings.nkey_seed, str(info.get("nonce", "")))
-        self.write_control(b"CONNECT %b\r\n%b" % (json.dumps(options).encode(), greeting))
+        self.write(b"CONNECT %b\r\n%b" % (json.dumps(options).encode(), greeting))
         await self.ping()
         self._keepalive = self._loop.call_later(settings.ping_interval_s, self._check_alive)
 
@@ -226,7 +221,7 @@ class Link(asyncio.Protocol):
         else:
             self._silent_pings += 1
             self._pongs.append(None)
-            self.write_control(b"PING\r\n")
+            self.write(b"PING\r\n")
         self._heard = False
         self._keepalive = self._loop.call_later(self._settings.ping_interval_s, self._check_alive)
 

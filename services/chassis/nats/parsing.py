@@ -70,7 +70,7 @@ class Parser:
         else:
             self._held = 0
 
-    def _parse(self, data: bytes) -> tuple[int, int]:
+    def _parse(self, data: bytes) -> tuple[int, int]:  # noqa: C901 - one loop: a call per part would cost every message
         """Return where the first incomplete item starts, and how many bytes it needs as far as known."""
         callbacks = self._subscriptions
         position, end = 0, len(data)
@@ -88,24 +88,28 @@ class Parser:
             fields = data[
                 position:line_end
             ].split()  # MSG subject sid [reply] size, HMSG subject sid [reply] headers size
-            headers_size = _number(fields[-2:-1]) if kind == _HMSG else 0
-            has_reply = len(fields) == (6 if kind == _HMSG else 5)
-            size = _number(fields[-1:])
+            count = len(fields)
+            try:
+                headers_size = int(fields[-2]) if kind == _HMSG else 0
+                size = int(fields[-1])
+                sid = fields[2]
+            except (ValueError, IndexError) as error:
+                raise ProtocolViolation("a message of the server has no sizes") from error
             start = line_end + 2
             stop = start + size
-            if size > self._max_message or headers_size > size or len(fields) < 4:  # noqa: PLR2004 - fewest
+            if not 0 <= headers_size <= size <= self._max_message:
                 raise ProtocolViolation("a message of the server has impossible sizes")
             if stop + 2 > end:
                 return position, stop + 2 - position
             if data[stop] != _CARRIAGE_RETURN:
                 raise ProtocolViolation("a message of the server does not end where it says")
-            callback = callbacks.get(fields[2])
+            callback = callbacks.get(sid)
             if callback is not None:
                 body = start + headers_size
                 try:
                     callback(
                         fields[1],
-                        fields[3] if has_reply else None,
+                        fields[3] if count == (6 if headers_size else 5) else None,
                         data[start:body] if headers_size else None,
                         data[body:stop],
                     )
@@ -113,9 +117,3 @@ class Parser:
                     self._on_fault(error)
             position = stop + 2
         return position, 0
-
-
-def _number(field: list[bytes]) -> int:
-    if field and field[0].isdigit() and len(field[0]) < 10:  # noqa: PLR2004 - below 2**31, and no huge conversions
-        return int(field[0])
-    raise ProtocolViolation("a message of the server has no size")

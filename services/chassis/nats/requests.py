@@ -8,7 +8,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any, Final, NamedTuple, Protocol
 
-from services.chassis.nats.errors import NatsError, NoResponders, PermissionDenied, RequestTimedOut
+from services.chassis.nats.errors import NatsError, NoResponders, PermissionDenied, RequestTimedOut, Unavailable
 
 #: How exactly time-outs are kept, in seconds.
 SWEEP_S: Final = 0.05
@@ -49,11 +49,8 @@ class PlainWaiter:
             future.set_exception(error)
 
 
-class _Pending(NamedTuple):
-    waiter: Waiter
-    future: asyncio.Future[Any]
-    subject: bytes
-    deadline: float
+#: Who gets the answer, the future to put it into, the subject asked, and the loop's time by which it must come.
+_Pending = tuple[Waiter, "asyncio.Future[Any]", bytes, float]
 
 
 class PendingRequests:
@@ -65,7 +62,7 @@ class PendingRequests:
 
     def __init__(self, inbox_prefix: str) -> None:
         self.inbox: Final = b"%b.%b" % (inbox_prefix.encode(), secrets.token_hex(8).encode())
-        self._token_start = len(self.inbox) + 1
+        self._prefix = self.inbox + b"."
         self._pending: dict[bytes, _Pending] = {}
         self._numbers = count(1)
         self._loop = asyncio.get_running_loop()
@@ -75,55 +72,56 @@ class PendingRequests:
         return len(self._pending)
 
     def open(self, waiter: Waiter, future: asyncio.Future[Any], subject: bytes, timeout_s: float) -> bytes:
-        """Register a request and return the token of its reply subject ``<inbox>.<token>``."""
-        token = b"%x" % next(self._numbers)
+        """Register a request and return its reply subject."""
+        reply = self._prefix + b"%x" % next(self._numbers)
         loop = self._loop
-        self._pending[token] = _Pending(waiter, future, subject, loop.time() + timeout_s)
+        self._pending[reply] = (waiter, future, subject, loop.time() + timeout_s)
         if self._sweep is None:
             self._sweep = loop.call_later(SWEEP_S, self._on_sweep)
-        return token
+        return reply
 
-    def forget(self, token: bytes) -> None:
+    def forget(self, reply: bytes) -> None:
         """Drop a request that could not be written."""
-        self._pending.pop(token, None)
+        self._pending.pop(reply, None)
 
-    def on_message(self, subject: bytes, reply: bytes | None, headers: bytes | None, payload: bytes) -> None:
+    def on_message(self, subject: bytes, _reply: bytes | None, headers: bytes | None, payload: bytes) -> None:
         """Give an arriving answer to its waiter; late ones find nobody."""
-        del reply  # answers are never answered
-        pending = self._pending.pop(subject[self._token_start :], None)
+        pending = self._pending.pop(subject, None)
         if pending is None:
             return
+        waiter, future, _, _ = pending
         if headers is not None and headers.startswith(_NO_RESPONDERS):
-            pending.waiter.fail(pending.future, NoResponders("nobody answers on the subject of this request"))
+            waiter.fail(future, NoResponders("nobody answers on the subject of this request"))
         else:
-            pending.waiter.answer(pending.future, headers, payload)
+            waiter.answer(future, headers, payload)
 
     def fail_all(self, make_error: Callable[[], NatsError]) -> None:
         """Fail everything that waits."""
         pending, self._pending = self._pending, {}
-        for entry in pending.values():
-            entry.waiter.fail(entry.future, make_error())
+        for waiter, future, _, _ in pending.values():
+            waiter.fail(future, make_error())
 
     def fail_denied(self, denied: PermissionDenied) -> bool:
         """Fail what waits on a refused subject; false if nothing did."""
-        subject = denied.subject.lower().encode()
-        tokens = [token for token, entry in self._pending.items() if entry.subject.lower() == subject]
-        for token in tokens:
-            entry = self._pending.pop(token)
-            entry.waiter.fail(entry.future, PermissionDenied(str(denied), denied.subject))
-        return bool(tokens)
+        refused = denied.subject.encode()
+        found = [reply for reply, (_, _, subject, _) in self._pending.items() if subject == refused]
+        for reply in found:
+            waiter, future, _, _ = self._pending.pop(reply)
+            waiter.fail(future, PermissionDenied(str(denied), denied.subject))
+        return bool(found)
 
     def close(self) -> None:
-        """Stop the sweep."""
+        """Stop the sweep and fail what still waits."""
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
+        self.fail_all(lambda: Unavailable("the connection was closed before the answer came", maybe_sent=True))
 
     def _on_sweep(self) -> None:
         now = self._loop.time()
-        overdue = [token for token, entry in self._pending.items() if entry.deadline <= now]
-        for token in overdue:
-            entry = self._pending.pop(token, None)
-            if entry is not None:  # a waiter may have failed others meanwhile
-                entry.waiter.fail(entry.future, RequestTimedOut("no answer from the NATS server within the bound"))
+        overdue = [reply for reply, (_, _, _, deadline) in self._pending.items() if deadline <= now]
+        for reply in overdue:
+            pending = self._pending.pop(reply, None)
+            if pending is not None:  # a waiter may have failed others meanwhile
+                pending[0].fail(pending[1], RequestTimedOut("no answer from the NATS server within the bound"))
         self._sweep = self._loop.call_later(SWEEP_S, self._on_sweep) if self._pending else None

@@ -14,7 +14,8 @@ from operators.local.nats_server import NatsServer
 from services.chassis.clock import ManualClock
 from services.chassis.eventlog.jetstream import JetStreamLog
 from services.chassis.eventlog.jetstream_follower import FollowerBounds
-from services.chassis.eventlog.memory import MemoryCopy, MemoryStream
+from services.chassis.eventlog.memory import MemoryLog
+from services.chassis.eventlog.memory_stream import MemoryCopy, MemoryStream
 from services.chassis.eventlog.port import Batch, EventLog, Follower, LoggedEvent
 from services.chassis.eventlog.provision import StreamPlan, ensure_follower, ensure_stream
 from services.chassis.nats.connection import NatsConnection
@@ -77,7 +78,7 @@ class MemoryStage:
         self._copy: MemoryCopy | None = None
 
     async def log(self, *, in_flight: int = 4096) -> EventLog:
-        return self.stream.connect(append_timeout_s=APPEND_TIMEOUT_S, in_flight=in_flight)
+        return MemoryLog(self.stream, append_timeout_s=APPEND_TIMEOUT_S, in_flight=in_flight)
 
     async def follower_allowed(self, name: str, subjects: Sequence[str]) -> None:
         pass
