@@ -29,7 +29,7 @@ from operators.membership.journal import Journal, verify_at_issue
 from operators.membership.keys import AuthorityKeys
 from operators.membership.streams import Provisioner, StreamSizes
 from services.chassis.certificates import CertificateError, check_pinnable
-from services.chassis.clock import Clock
+from services.chassis.clock import Clock, sleep_unless
 from services.chassis.eventlog.jetstream import JetStreamLog
 from services.chassis.eventlog.port import EventLogError
 from services.chassis.nats.connection import NatsConnection, Subscription
@@ -303,14 +303,7 @@ class Authority:
 
     async def _rest(self) -> None:
         await self._clock.sleep(self._settings.pace_s)
-        async with asyncio.TaskGroup() as race:
-            waiters = [
-                race.create_task(_ends(self._wake.wait())),
-                race.create_task(self._clock.sleep(self._settings.tick_s)),
-            ]
-            await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
-            for waiter in waiters:
-                waiter.cancel()
+        await sleep_unless(self._wake, self._clock, self._settings.tick_s)
         self._wake.clear()
 
     # Parts of a step.
@@ -361,7 +354,3 @@ def _says_something_new(old: Heartbeat, new: Heartbeat) -> bool:
         new.swarm_id,
         new.unreachable_peers,
     )
-
-
-async def _ends(waiting: Any) -> None:
-    await waiting

@@ -98,3 +98,14 @@ class ManualClock:
     async def _settle(self) -> None:
         for _ in range(_TURNS):
             await asyncio.sleep(0)
+
+
+async def sleep_unless(event: asyncio.Event, clock: Clock, seconds: float) -> None:
+    """Return after so many seconds, or as soon as the event is set."""
+    waits = (asyncio.ensure_future(event.wait()), asyncio.ensure_future(clock.sleep(seconds)))
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
