@@ -8,9 +8,10 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from naisho.accounts import lookalike, parse_account
 from naisho.conversation.content import MOST_NAME_BYTES, clean_name
 from naisho.conversation.sending import Delivery
-from naisho.errors import BadAccountId, BadDisplayName, BadRecoveryWords, NaishoError, NoAccount
+from naisho.errors import BadDisplayName, BadRecoveryWords, LookalikeAccount, NaishoError, NoAccount
 from naisho.events import Event
 from naisho.joined import Reach, Voice
 from naisho.network.clock import NetworkClock
@@ -18,9 +19,8 @@ from naisho.network.joining import default_data_dir, find_network_file, read_net
 from naisho.network.transport import NodeTransport
 from naisho.paths.status import PathStatus
 from naisho.protocol import recovery
-from naisho.protocol.account import ORDINARY, AccountId, AccountKeys
+from naisho.protocol.account import AccountId, AccountKeys
 from naisho.protocol.directory import Directory
-from naisho.protocol.errors import BadAccountId as MalformedAccountId
 from naisho.protocol.errors import BadKey, BadRecoveryPhrase
 from naisho.protocol.network_file import NetworkFile
 from naisho.store.locks import KeyFile, Unlocker
@@ -172,18 +172,29 @@ class Client:
 
     # Talking.
 
-    async def send(self, to: AccountId | str, text: str) -> Delivery:
+    async def send(self, to: AccountId | str, text: str, *, sure: bool = False) -> Delivery:
         """Write to an account.
 
         The message is kept in the store first. If no node takes it now, the delivery says why, and it is tried again
-        whenever this profile sends or listens.
+        whenever this profile listens.
+
+        Args:
+            to: the account.
+            text: 1 to 2,000 characters.
+            sure: the account is right although it is new and looks like a known one.
 
         Raises:
             BadAccountId: not an account that can be written to.
+            LookalikeAccount: new, but one digit away from a known account, and the caller is not sure.
             TextTooLong: nothing, or more than 2,000 characters.
             NoAccount, NoNetwork: nobody writes, or there is nowhere to write to.
         """
-        return await self._speak().sender.text(parse_account(to), text)
+        account = parse_account(to)
+        if not sure:
+            known = [self.account_id, *(contact.account for contact in await self.contacts())]
+            if account not in known and lookalike(account, known):
+                raise LookalikeAccount
+        return await self._speak().sender.text(account, text)
 
     async def react(self, author: AccountId | str, sent_ms: int, emoji: str, *, remove: bool = False) -> Delivery:
         """Put an emoji on the message of that author and time, or take it off."""
@@ -295,21 +306,6 @@ class Client:
         await self.store.accounts.save(keys, name, self._clock.device_ms())
         self._keys, self._name = keys, name
         return keys.account_id
-
-
-def parse_account(given: AccountId | str) -> AccountId:
-    """Return an account id from what the caller gave.
-
-    Raises:
-        BadAccountId: not 66 hex digits that start with 05.
-    """
-    try:
-        account = given if isinstance(given, AccountId) else AccountId.parse(given.strip())
-    except MalformedAccountId as error:
-        raise BadAccountId from error
-    if account.prefix != ORDINARY:
-        raise BadAccountId
-    return account
 
 
 def _checked_name(name: str) -> str:

@@ -3,6 +3,7 @@
 NaishoError
 ├── InputError (ValueError)     what the caller gave: change it
 │   ├── BadAccountId            no account id
+│   ├── LookalikeAccount        new, but one digit away from a known account
 │   ├── BadRecoveryWords        no recovery words
 │   ├── BadProfileName          no name for a profile
 │   ├── BadDisplayName          a display name that is empty or too long
@@ -13,6 +14,7 @@ NaishoError
 │   ├── AccountExists           an account is here already
 │   ├── WrongKey                the key does not open the store
 │   ├── KeyMissing              no key was given for a store that needs one
+│   ├── LockNotChosen           a new store, and nothing that could lock it without being told
 │   ├── KeyringUnusable         the desktop's key store does not answer
 │   ├── StoreDamaged            bytes of the store are not what was written
 │   └── StoreFromFuture         written by a newer version
@@ -27,14 +29,15 @@ NaishoError
 │   ├── PathBroken              a node of the path says that it cannot go on
 │   ├── PathSilent              no answer in time
 │   └── AnswerUnreadable        an answer came that was not sealed for us
-└── SwarmError                  a mailbox and the nodes that keep it
-    ├── SwarmUnreachable        no member of the swarm answered
-    ├── WrongSwarm              members say that another swarm keeps the mailbox
-    ├── ClockWrong              this device's clock and the nodes' differ
-    ├── RequestRefused          a member refused, and says why
-    ├── Overloaded              a member has no room for the request now
-    ├── BadReceipt              a member's signature over its result is wrong
-    └── BadAnswer               a member's answer has not the shape it must have
+├── SwarmError                  a mailbox and the nodes that keep it
+│   ├── SwarmUnreachable        no member of the swarm answered
+│   ├── WrongSwarm              members say that another swarm keeps the mailbox
+│   ├── ClockWrong              this device's clock and the nodes' differ
+│   ├── RequestRefused          a member refused, and says why
+│   ├── Overloaded              a member has no room for the request now
+│   ├── BadReceipt              a member's signature over its result is wrong
+│   └── BadAnswer               a member's answer has not the shape it must have
+└── BrokenPlugin                a command of another distribution does not load
 
 Every error says what happened, why, and what to do next, in the user's language: `NaishoError.explain`. The texts are
 in the catalogs (`naisho.texts`) under ``errors.<code>``. Details never hold an account, a message hash or an address,
@@ -117,6 +120,10 @@ class BadAccountId(InputError):
     """Not an account id: 66 hex digits that start with 05."""
 
 
+class LookalikeAccount(InputError):
+    """Never written to, and one digit (or two swapped) away from a known account: probably a slip."""
+
+
 class BadRecoveryWords(InputError):
     """Not recovery words: an unknown word, a wrong count or a wrong checksum word (wire 1.2)."""
 
@@ -171,6 +178,12 @@ class KeyMissing(StoreError):
     """The store is locked with a passphrase and none was given."""
 
     remedy = Remedy.UNLOCK
+
+
+class LockNotChosen(StoreError):
+    """A new store, no key store on this machine, nobody to ask for a passphrase, and no wish given."""
+
+    remedy = Remedy.CHANGE_INPUT
 
 
 class KeyringUnusable(StoreError):
@@ -296,3 +309,10 @@ class BadAnswer(SwarmError):
     """A member's answer has not the shape that the wire protocol gives it."""
 
     fields = ("reason",)
+
+
+class BrokenPlugin(NaishoError):
+    """A command of another distribution does not load."""
+
+    fields = ("command", "source", "reason")
+    remedy = Remedy.UPDATE

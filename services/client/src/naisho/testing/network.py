@@ -96,12 +96,11 @@ class FakeNetwork(httpx.AsyncBaseTransport):
         self.faults: dict[bytes, Fault] = {}
         self.carried: list[Carried] = []
         self.directory_requests = 0
-        self._secrets = {
-            secret.public: secret for secret in (SigningKey(secrets.token_bytes(32)) for _ in range(nodes))
-        }
+        seeds = [secrets.token_bytes(32) for _ in range(nodes)]
+        self._secrets = {secret.public: secret for secret in map(SigningKey, seeds)}
         self._layers = {
-            public: LayerKey.from_ed25519_seed(secret._secret[:32]) for public, secret in self._secrets.items()
-        }  # noqa: SLF001 - the seed leads libsodium's secret
+            public: LayerKey.from_ed25519_seed(seed) for public, seed in zip(self._secrets, seeds, strict=True)
+        }
         listed = [
             self._node(index, key, ring.swarm_id(index % swarms * (128 // swarms)), families, network_id)
             for index, key in enumerate(sorted(self._secrets))

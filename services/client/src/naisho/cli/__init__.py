@@ -1,0 +1,1 @@
+"""The command line. Commands and their libraries are loaded only when they run, so that ``naisho --help`` is quick."""
