@@ -133,14 +133,19 @@ class Lifecycle:
     @asynccontextmanager
     async def background(self) -> AsyncIterator[None]:
         """Own the background tasks: within, they can be spawned; at the end they are cancelled and awaited."""
+        failure: Exception | None = None
         async with asyncio.TaskGroup() as group:
             self._group = group
             try:
                 yield
+            except Exception as error:  # noqa: BLE001 - the group would wrap it; it is raised below as it is
+                failure = error
             finally:
                 self._group = None
                 for task in self._tasks:
                     task.cancel()
+        if failure is not None:
+            raise failure
 
     async def _guard(self, work: Coroutine[Any, Any, None], name: str) -> None:
         try:
