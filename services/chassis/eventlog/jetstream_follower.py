@@ -44,7 +44,7 @@ class FollowerBounds:
         pull_s: life of one pull request.
         heartbeat_s: how often the server says that it lives; three missed ones mean that it does not.
         patience_s: how long a missing consumer is waited for before ``FollowerMissing``.
-        retry_s: pause between two attempts to begin, doubled up to one second.
+        retry_s: pause before the second attempt to begin, doubled with each up to one second, until all is well.
     """
 
     window: int = 4096
@@ -83,12 +83,13 @@ class JetStreamFollower:
         self._inbox = ""
         self._forget_hook = connection.on_reconnect(self._on_reconnect)
         self._wake: asyncio.Future[None] | None = None
+        self._attempts = 0  # to begin, since all was well
         # Since the last reset:
         self._doubt = True
         self._unread: list[bytes] = []  # subject, reply, payload; subject, reply, payload; ...
         self._delivered = 0  # highest consumer sequence received in order
         self._credit = 0
-        self._heartbeat = (0, 0)  # consumer and stream sequence of the newest heartbeat
+        self._scanned = 0  # the stream sequence up to which, said a heartbeat, everything has been sent
         self._heard_at = 0.0
 
     @property
@@ -130,11 +131,13 @@ class JetStreamFollower:
     async def _begin(self) -> None:
         """Reset the consumer behind the position, on a fresh inbox; retries until it works or patience ends."""
         give_up = self._loop.time() + self._bounds.patience_s
-        pause = self._bounds.retry_s
         while not self._closed:
+            if self._attempts:
+                await self._sleep(min(self._bounds.retry_s * 2 ** min(self._attempts, 10), 1.0))
+            self._attempts += 1
             self._unsubscribe()
             self._unread, self._delivered, self._credit = [], 0, 0
-            self._heartbeat = (0, 0)
+            self._scanned = 0
             try:
                 await self._check_consumer()
                 self._inbox = self._connection.new_inbox()
@@ -156,8 +159,6 @@ class JetStreamFollower:
             else:
                 self._heard_at = self._loop.time()
                 return
-            await self._sleep(pause)
-            pause = min(pause * 2, 1.0)
 
     async def _check_consumer(self) -> None:
         """Ask whether the consumer exists and follows what we mean (a reset of a missing one is never answered)."""
@@ -183,12 +184,20 @@ class JetStreamFollower:
         elif headers is not None:
             self._heard_at = self._loop.time()
             if headers.startswith(_HEARTBEAT):
-                last = {name: int(number) for name, number in _LAST.findall(headers)}
-                self._heartbeat = (last.get(b"Consumer", -1), last.get(b"Stream", 0))
+                self._on_heartbeat(headers)
             else:
                 self._on_status(headers)
         if self._wake is not None:
             self._rouse()
+
+    def _on_heartbeat(self, headers: bytes) -> None:
+        """Compare what the server says it has sent with what has come: nothing overtakes anything on a connection."""
+        last = {name: int(number) for name, number in _LAST.findall(headers)}
+        if last.get(b"Consumer") == self._delivered + len(self._unread) // 3:
+            self._scanned = last.get(b"Stream", 0)
+            self._attempts = 0  # all is well: the next doubt is acted upon at once
+        else:
+            self._doubt = True  # deliveries were lost, or somebody else moved the consumer
 
     def _on_status(self, headers: bytes) -> None:
         """Take the end of a pull: it timed out or was used up in bytes, or the consumer is gone."""
@@ -215,20 +224,11 @@ class JetStreamFollower:
             if events:
                 position = events[-1].sequence
         if not self._doubt:
-            position = self._advance(position)
+            position = max(position, self._scanned)
         if position == self._position:
             return None
         self._position = position
         return Batch(events, position, pending)
-
-    def _advance(self, position: int) -> int:
-        """Move over other subjects' events as far as the newest heartbeat says."""
-        consumer, stream = self._heartbeat
-        if consumer == self._delivered:
-            return max(position, stream)
-        if consumer > self._delivered:
-            self._doubt = True  # it has sent more than arrived
-        return position
 
     # Asking.
 

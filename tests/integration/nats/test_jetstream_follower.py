@@ -1,0 +1,191 @@
+"""What only a JetStream follower goes through: its consumer vanishes, changes, is shared, or deliveries are lost."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from operators.local.nats_server import NatsServer
+from services.chassis.eventlog import jetstream_api
+from services.chassis.eventlog.jetstream import JetStreamLog
+from services.chassis.eventlog.jetstream_follower import FollowerBounds, JetStreamFollower
+from services.chassis.eventlog.port import FollowerMissing, LogRefused
+from services.chassis.eventlog.provision import StreamPlan, ensure_follower, ensure_stream, remove_follower
+from services.chassis.nats.connection import NatsConnection
+
+WITHIN_S = 20.0
+
+
+async def opened(nats: NatsConnection, net: str, *, patience_s: float = 0.5, window: int = 4096) -> JetStreamLog:
+    stream = f"TEST_{net}"
+    await ensure_stream(
+        nats, StreamPlan(name=stream, subjects=(f"{net}.>",), max_bytes=50_000_000, max_event_bytes=20_000)
+    )
+    bounds = FollowerBounds(heartbeat_s=0.1, patience_s=patience_s, window=window)
+    return await JetStreamLog.open(nats, stream, follower_bounds=bounds)
+
+
+async def append_many(log: JetStreamLog, subject: str, count: int) -> None:
+    await asyncio.gather(*(log.append(subject, b"x") for _ in range(count)))
+
+
+async def collect(follower: JetStreamFollower, count: int) -> list[int]:
+    """Return the sequences of the next events, at least so many."""
+    sequences: list[int] = []
+    async with asyncio.timeout(WITHIN_S):
+        while len(sequences) < count:
+            sequences += [event.sequence for event in (await anext(follower)).events]
+    return sequences
+
+
+async def test_a_missing_consumer_is_waited_for_and_then_complained_of(nats: NatsConnection, network_id: str) -> None:
+    log = await opened(nats, network_id)
+    await append_many(log, f"{network_id}.a", 3)
+    follower = log.follow("f", [f"{network_id}.>"], after=0)
+    with pytest.raises(FollowerMissing):
+        await anext(follower)
+    waiting = asyncio.ensure_future(collect(follower, 3))
+    await asyncio.sleep(0.1)  # it is asking again meanwhile
+    await ensure_follower(nats, f"TEST_{network_id}", "f", [f"{network_id}.>"])
+    assert await waiting == [1, 2, 3]
+    await log.close()
+
+
+async def test_a_consumer_for_other_subjects_is_not_followed(nats: NatsConnection, network_id: str) -> None:
+    log = await opened(nats, network_id)
+    await ensure_follower(nats, f"TEST_{network_id}", "f", [f"{network_id}.b"])
+    with pytest.raises(FollowerMissing):
+        await anext(log.follow("f", [f"{network_id}.a"], after=0))
+    await log.close()
+
+
+async def test_a_missing_stream_is_an_operators_matter(nats: NatsConnection) -> None:
+    with pytest.raises(LogRefused) as refused:
+        await JetStreamLog.open(nats, "NO_SUCH")
+    assert refused.value.code == jetstream_api.STREAM_NOT_FOUND
+
+
+async def test_a_consumer_made_anew_under_its_reader_costs_nothing(nats: NatsConnection, network_id: str) -> None:
+    log = await opened(nats, network_id, patience_s=10)
+    stream, patterns = f"TEST_{network_id}", [f"{network_id}.>"]
+    await ensure_follower(nats, stream, "f", patterns)
+    follower = log.follow("f", patterns, after=0)
+    await append_many(log, f"{network_id}.a", 10)
+    assert await collect(follower, 10) == list(range(1, 11))
+    waiting = asyncio.ensure_future(collect(follower, 10))
+    await asyncio.sleep(0)
+    assert await remove_follower(nats, stream, "f")
+    await append_many(log, f"{network_id}.a", 10)
+    await ensure_follower(nats, stream, "f", patterns)
+    assert await waiting == list(range(11, 21))
+    await log.close()
+
+
+async def test_two_readers_of_one_name_disturb_but_do_not_rob_each_other(nats: NatsConnection, network_id: str) -> None:
+    log = await opened(nats, network_id, window=60)
+    patterns = [f"{network_id}.>"]
+    await ensure_follower(nats, f"TEST_{network_id}", "f", patterns)
+    await append_many(log, f"{network_id}.a", 50)
+    # A window hardly above what there is: what the server sends to the reader that does not listen is soon used up.
+    first = log.follow("f", patterns, after=0)
+    assert await collect(first, 50) == list(range(1, 51))
+    second = log.follow("f", patterns, after=0)
+    assert await collect(second, 50) == list(range(1, 51))
+    await second.close()
+    await append_many(log, f"{network_id}.a", 50)
+    assert await collect(first, 50) == list(range(51, 101)), "the first one resets the consumer again"
+    await log.close()
+
+
+@pytest.mark.parametrize("lose", ["one in the middle", "the last", "all"])
+async def test_lost_deliveries_come_again(nats: NatsConnection, network_id: str, lose: str) -> None:
+    log = await opened(nats, network_id)
+    patterns = [f"{network_id}.>"]
+    await ensure_follower(nats, f"TEST_{network_id}", "f", patterns)
+    follower = log.follow("f", patterns, after=0)
+    await append_many(log, f"{network_id}.a", 5)
+    assert await collect(follower, 5) == [1, 2, 3, 4, 5]
+    deliver = follower._on_message
+    seen = 0
+
+    def lossy(subject: bytes, reply: bytes | None, headers: bytes | None, payload: bytes) -> None:
+        nonlocal seen
+        if reply is not None:
+            seen += 1
+            if lose == "all" or seen == (10 if lose == "the last" else 4):
+                return
+        deliver(subject, reply, headers, payload)
+
+    assert follower._subscription is not None
+    nats._callbacks[follower._subscription.sid] = lossy  # until the follower subscribes anew
+    await append_many(log, f"{network_id}.a", 10)
+    assert await collect(follower, 10) == list(range(6, 16))
+    await log.close()
+
+
+async def test_a_reader_that_does_not_come_back_is_not_flooded(nats: NatsConnection, network_id: str) -> None:
+    log = await opened(nats, network_id, window=100)
+    patterns = [f"{network_id}.>"]
+    await ensure_follower(nats, f"TEST_{network_id}", "f", patterns)
+    follower = log.follow("f", patterns, after=0)
+    await append_many(log, f"{network_id}.a", 1)
+    assert await collect(follower, 1) == [1]
+    await append_many(log, f"{network_id}.a", 2000)
+    await nats.flush()
+    assert len(follower._unread) // 3 <= 100
+    assert await collect(follower, 2000) == list(range(2, 2002))
+    await log.close()
+
+
+async def test_a_pull_that_ends_is_followed_by_another(nats: NatsConnection, network_id: str) -> None:
+    log = await opened(nats, network_id)
+    stream, patterns = f"TEST_{network_id}", [f"{network_id}.>"]
+    await ensure_follower(nats, stream, "f", patterns)
+    short = await JetStreamLog.open(nats, stream, follower_bounds=FollowerBounds(heartbeat_s=0.1, pull_s=0.3))
+    follower = short.follow("f", patterns, after=0)
+    waiting = asyncio.ensure_future(collect(follower, 1))
+    await asyncio.sleep(1.0)  # several pulls end unused
+    subscription = follower._subscription
+    await append_many(log, f"{network_id}.a", 1)
+    assert await waiting == [1]
+    assert follower._subscription is subscription, "no reset was needed"
+    await short.close()
+    await log.close()
+
+
+async def test_an_idle_follower_is_not_reset(nats: NatsConnection, network_id: str) -> None:
+    log = await opened(nats, network_id)
+    patterns = [f"{network_id}.>"]
+    await ensure_follower(nats, f"TEST_{network_id}", "f", patterns)
+    follower = log.follow("f", patterns, after=0)
+    waiting = asyncio.ensure_future(collect(follower, 1))
+    await asyncio.sleep(0.2)
+    subscription = follower._subscription
+    assert subscription is not None
+    await asyncio.sleep(1.0)  # ten heartbeats
+    assert follower._subscription is subscription
+    await append_many(log, f"{network_id}.a", 1)
+    assert await waiting == [1]
+    await log.close()
+
+
+async def test_an_erased_events_bytes_leave_the_disk(
+    nats: NatsConnection, nats_server: NatsServer, network_id: str
+) -> None:
+    log = await opened(nats, network_id)
+    marks = {kind: f"{kind}-{network_id}".encode() * 20 for kind in ("erased", "kept")}
+    erased = await log.append(f"{network_id}.secret-subject", marks["erased"])
+    await log.append(f"{network_id}.a", marks["kept"])
+    store = nats_server.config.store
+    assert on_disk(store, marks["erased"])
+    assert await log.erase(erased)
+    assert not on_disk(store, marks["erased"])
+    assert not on_disk(store, f"{network_id}.secret-subject".encode())
+    assert on_disk(store, marks["kept"]), "the search itself works"
+    await log.close()
+
+
+def on_disk(folder: Path, text: bytes) -> bool:
+    return any(text in path.read_bytes() for path in folder.rglob("*") if path.is_file())
