@@ -8,31 +8,29 @@ brought to what it should be, not told what to change.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from naisho.protocol.directory import Directory, DirectoryError, sign_directory
-from naisho.protocol.directory.statements import Announcement, Heartbeat, read_announcement, read_heartbeat
+from naisho.protocol.directory.statements import Announcement, read_announcement
 from naisho.protocol.network_file import NetworkFile
-from naisho.wire.directory.v1 import directory_pb2 as wire
 from operators.membership.domain.admission import admit, drain
 from operators.membership.domain.errors import DrainRefused, KeyFileError, NotAdmitted, UnknownNode
 from operators.membership.domain.life import Member
 from operators.membership.domain.planning import Plan, reconcile
 from operators.membership.domain.policy import Policy
-from operators.membership.domain.signs import Sign, clock_reference
 from operators.membership.domain.status import status_of
 from operators.membership.journal import Journal, verify_at_issue
 from operators.membership.keys import AuthorityKeys
+from operators.membership.listening import Announced, DrainAsked, Listener, Request
 from operators.membership.streams import Provisioner, StreamSizes
 from services.chassis.certificates import CertificateError, check_pinnable
 from services.chassis.clock import Clock, sleep_unless
 from services.chassis.eventlog.jetstream import JetStreamLog
 from services.chassis.eventlog.port import EventLogError
-from services.chassis.nats.connection import NatsConnection, Subscription
+from services.chassis.nats.connection import NatsConnection
 from services.chassis.nats.errors import NatsError
 from services.chassis.nats.names import NetworkNames
 
@@ -56,13 +54,6 @@ class AuthoritySettings:
     pace_s: float = 0.2
     most_requests: int = 2048
     streams: StreamSizes = field(default_factory=StreamSizes)
-
-
-class _Request(NamedTuple):
-    """Somebody asks, and waits for an answer: empty text for yes."""
-
-    ask: Callable[[], Member]
-    answer: Callable[[str], None]
 
 
 class Authority:
@@ -95,13 +86,16 @@ class Authority:
         self._clock = clock
         self._settings = settings or AuthoritySettings()
         self._provisioner = Provisioner(connection, self._names)
-        self._signs: dict[bytes, Sign] = {}
-        self._requests: list[_Request] = []
         self._wake = asyncio.Event()
+        self._listener = Listener(
+            connection, self._names, clock, most_requests=self._settings.most_requests, wake=self._wake
+        )
         self._restore_due = False
         self._followers_due = True
-        self._waits: tuple[str, ...] = ()
-        self._subscriptions: list[Subscription] = []
+        #: What a placement under way waits for, for people.
+        self.waits: tuple[str, ...] = ()
+        #: Announcements and drains so far, by outcome.
+        self.accepted = self.refused = 0
         self._forget_hook: Callable[[], None] = lambda: None
         self._changed: list[Callable[[Directory], None]] = []
         self._keys: AuthorityKeys
@@ -122,13 +116,8 @@ class Authority:
         self._log = await JetStreamLog.open(self._connection, self._names.membership_stream)
         self._journal = Journal(self._log, self._names, self._network)
         await self._journal.load()
-        now_ms = self._clock.now_ms()
-        self._signs = {key: Sign(now_ms) for key in self._journal.roster}
-        self._subscriptions = [
-            self._connection.subscribe(self._names.announce, self._on_announcement),
-            self._connection.subscribe(self._names.heartbeats, self._on_heartbeat),
-            self._connection.subscribe(self._names.drain, self._on_drain),
-        ]
+        self._listener.attend(self._journal.roster)
+        self._listener.start()
         self._forget_hook = self._connection.on_reconnect(self._on_reconnect)
 
     async def run(self) -> None:
@@ -149,10 +138,7 @@ class Authority:
     async def stop(self) -> None:
         """Hear nothing more; who still waits is asked to try again."""
         self._forget_hook()
-        for subscription in self._subscriptions:
-            self._connection.unsubscribe(subscription)
-        for request in self._take_requests():
-            request.answer("the authority stops; try again")
+        self._listener.stop()
         if self._log is not None:
             await self._log.close()
 
@@ -160,6 +146,11 @@ class Authority:
     def directory(self) -> Directory | None:
         """The newest directory published."""
         return self._journal.directory
+
+    @property
+    def keys_end_ms(self) -> int:
+        """When the signing keys end and must have been renewed."""
+        return self._keys.keys.expires_ms
 
     def on_directory(self, hook: Callable[[Directory], None]) -> None:
         """Have ``hook`` called with each newly published directory."""
@@ -171,8 +162,8 @@ class Authority:
             self._journal.directory,
             now_ms=self._clock.now_ms(),
             roster=self._journal.roster,
-            signs=self._signs,
-            waits=self._waits,
+            signs=self._listener.signs,
+            waits=self.waits,
         )
 
     async def drain(self, key: bytes, *, force: bool = False) -> None:
@@ -182,62 +173,19 @@ class Authority:
             UnknownNode: no such node is listed.
             DrainRefused: too few would be left, or it could not be recorded.
         """
-        ask = self._draining(key, force=force)
-        ask()  # refuses at once
+        asked = DrainAsked(key, force)
+        self._drained(asked)  # refuses at once
         answered: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._ask(ask, lambda text: None if answered.done() else answered.set_result(text))
+        self._listener.ask(asked, lambda text: None if answered.done() else answered.set_result(text))
         if refusal := await answered:
             raise DrainRefused(refusal)
 
-    # What is heard. Callbacks of the connection: short, and nothing is awaited.
-
-    def _on_announcement(self, subject: bytes, reply: bytes | None, headers: bytes | None, payload: bytes) -> None:
-        del subject, headers
-        if reply is not None:
-            self._ask(lambda: self._admitted(payload), self._answer_to(reply))
-
-    def _on_drain(self, subject: bytes, reply: bytes | None, headers: bytes | None, payload: bytes) -> None:
-        del subject, headers
-        if reply is not None:
-            force = payload.startswith(b"!")
-            self._ask(self._draining(payload.removeprefix(b"!"), force=force), self._answer_to(reply))
-
-    def _on_heartbeat(self, subject: bytes, reply: bytes | None, headers: bytes | None, payload: bytes) -> None:
-        del subject, reply, headers
-        try:
-            beat = read_heartbeat(payload, network_id=self._network.network_id)
-        except DirectoryError:
-            return  # not a node's; its lack will be noticed
-        known = self._signs.get(beat.key)
-        if known is None:
-            return  # has not announced itself
-        self._signs[beat.key] = known.heard(beat, self._clock.now_ms())
-        if known.heartbeat is None or _says_something_new(known.heartbeat, beat):
-            self._wake.set()
-
     def _on_reconnect(self) -> None:
         """Doubt everything: the server may be another one, and nodes have been heard by nobody."""
-        now_ms = self._clock.now_ms()
-        self._signs = {key: Sign(now_ms, sign.heartbeat, sign.offset_ms) for key, sign in self._signs.items()}
+        self._listener.forgive()
         self._restore_due = self._followers_due = True
         self._provisioner.doubt()
         self._wake.set()
-
-    def _ask(self, ask: Callable[[], Member], answer: Callable[[str], None]) -> None:
-        if len(self._requests) >= self._settings.most_requests:
-            answer("too many nodes ask at once; try again")
-            return
-        self._requests.append(_Request(ask, answer))
-        self._wake.set()
-
-    def _answer_to(self, reply: bytes) -> Callable[[str], None]:
-        subject = reply.decode()
-
-        def answer(refusal: str) -> None:
-            with contextlib.suppress(NatsError):  # whoever asked asks again
-                self._connection.publish(subject, wire.AnnouncementReply(refusal=refusal).SerializeToString())
-
-        return answer
 
     # The loop.
 
@@ -247,7 +195,7 @@ class Authority:
             await self._journal.restore()
             self._restore_due = False
         self._renew_keys()
-        requests = self._take_requests()
+        requests = self._listener.take_requests()
         answers = [(request.answer, self._hear(request)) for request in requests]
         try:
             plan = self._plan()
@@ -258,33 +206,36 @@ class Authority:
             raise
         for answer, refusal in answers:
             answer(refusal)
-        self._signs = {key: self._signs.get(key) or Sign(self._clock.now_ms()) for key in plan.roster}
+        self._listener.attend(plan.roster)
         if plan.directory is not None:
             await self._publish(plan.directory)
         if self._followers_due and self._journal.directory is not None:
             await self._provisioner.followers(self._journal.directory)
             self._followers_due = False
 
-    def _hear(self, request: _Request) -> str:
+    def _hear(self, request: Request) -> str:
         """Do what is asked for, in memory; return why not, if not."""
+        asked = request.asked
         try:
-            member = request.ask()
+            member = self._admitted(asked) if isinstance(asked, Announced) else self._drained(asked)
         except (DirectoryError, NotAdmitted, CertificateError, UnknownNode, DrainRefused) as refusal:
+            self.refused += 1
             return str(refusal)
+        self.accepted += 1
         self._journal.roster = {**self._journal.roster, member.node.key: member}
-        self._signs.setdefault(member.node.key, Sign(self._clock.now_ms()))
+        self._listener.attend(self._journal.roster)
         return ""
 
     def _plan(self) -> Plan:
         plan = reconcile(
             self._journal.roster,
             self._journal.directory,
-            self._signs,
+            self._listener.signs,
             keys=self._keys.keys,
             policy=self._policy,
             now_ms=self._clock.now_ms(),
         )
-        self._waits = plan.waits
+        self.waits = plan.waits
         return plan
 
     async def _publish(self, unsigned: Directory) -> None:
@@ -308,18 +259,14 @@ class Authority:
 
     # Parts of a step.
 
-    def _take_requests(self) -> list[_Request]:
-        requests, self._requests = self._requests, []
-        return requests
-
     def _renew_keys(self) -> None:
         now_ms = self._clock.now_ms()
         if not self._keys_read_ms or now_ms - self._keys_read_ms >= _KEYS_EVERY_MS:
             self._keys = self._read_keys()
             self._keys_read_ms = now_ms
 
-    def _admitted(self, payload: bytes) -> Member:
-        announcement = read_announcement(payload, network_id=self._network.network_id)
+    def _admitted(self, asked: Announced) -> Member:
+        announcement = read_announcement(asked.statement, network_id=self._network.network_id)
         check_pinnable(announcement.node.certificate, announcement.node.key.hex())
         self._take_back(announcement)
         return admit(
@@ -327,7 +274,7 @@ class Authority:
             self._journal.roster,
             policy=self._policy,
             now_ms=self._clock.now_ms(),
-            clock_offset_ms=clock_reference(sign for sign in self._signs.values() if sign.heartbeat),
+            clock_offset_ms=self._listener.clock_offset_ms,
         )
 
     def _take_back(self, announcement: Announcement) -> None:
@@ -343,14 +290,7 @@ class Authority:
             log.warning("the log has forgotten epoch %d; a node handed it back", handed.epoch)
             self._journal.adopt(handed)
 
-    def _draining(self, key: bytes, *, force: bool) -> Callable[[], Member]:
-        return lambda: drain(key, self._journal.roster, policy=self._policy, now_ms=self._clock.now_ms(), force=force)
-
-
-def _says_something_new(old: Heartbeat, new: Heartbeat) -> bool:
-    return (old.caught_up, old.epoch, old.swarm_id, old.unreachable_peers) != (
-        new.caught_up,
-        new.epoch,
-        new.swarm_id,
-        new.unreachable_peers,
-    )
+    def _drained(self, asked: DrainAsked) -> Member:
+        return drain(
+            asked.key, self._journal.roster, policy=self._policy, now_ms=self._clock.now_ms(), force=asked.force
+        )
