@@ -38,7 +38,8 @@ class TokenBuckets(Generic[Key]):
             raise ValueError("a bucket needs room for a token, a rate above zero and a table")
         self.refused = 0
         self._cost = 1 / per_second
-        self._span = burst / per_second  # from empty to full
+        # From empty to full; a thousandth of a token more, so that sums of fractions never cost a whole one.
+        self._span = (burst + 0.001) / per_second
         self._keys = keys
         self._monotonic = monotonic
         # Per key: when its bucket will be full again. The past means that it is full.
