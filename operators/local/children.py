@@ -1,25 +1,20 @@
-"""Child processes: started, told apart by name, ended within a bound, and never left behind.
-
-A child announces itself with one line of JSON on its standard output; what else it prints goes to its log file.
-"""
+"""Child processes: started, told apart by name, ended within a bound, and never left behind."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import ctypes
-import json
 import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Final
 
-from operators.local.errors import StartFailed
-
-PR_SET_PDEATHSIG = 1
-STOP_WITHIN_S = 8.0
+PR_SET_PDEATHSIG: Final = 1
+STOP_WITHIN_S: Final = 8.0
+_TAIL_LINES: Final = 12
 
 
 def _die_with_parent() -> None:
@@ -43,12 +38,12 @@ class Child:
     ) -> Child:
         """Start a program in a process group of its own, so that Ctrl-C reaches only us."""
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as errors:
+        with log.open("ab") as output:
             process = await asyncio.create_subprocess_exec(
                 *arguments,
                 stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=errors,
+                stdout=output,
+                stderr=output,
                 env={**os.environ, **(environment or {})},
                 start_new_session=True,
                 preexec_fn=_die_with_parent if sys.platform == "linux" else None,
@@ -60,29 +55,14 @@ class Child:
         """The child's process id."""
         return self._process.pid
 
-    async def announcement(self, within_s: float) -> dict[str, Any]:
-        """Return the JSON object that the child prints when it is ready.
-
-        Raises:
-            StartFailed: it ended or stayed silent; the message ends with the tail of its log.
-        """
-        stdout = self._process.stdout
-        assert stdout is not None
-        try:
-            async with asyncio.timeout(within_s):
-                line = await stdout.readline()
-        except TimeoutError:
-            raise StartFailed(f"{self.name} did not become ready within {within_s:.0f} s{self._tail()}") from None
-        if not line:
-            code = await self._process.wait()
-            raise StartFailed(f"{self.name} ended with status {code} before it was ready{self._tail()}")
-        announced = json.loads(line)
-        assert isinstance(announced, dict)
-        return announced
-
     async def ended(self) -> int:
         """Wait until the child ends by itself; its exit status."""
         return await self._process.wait()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the child has not ended."""
+        return self._process.returncode is None
 
     def terminate(self) -> None:
         """Ask the child to drain and stop."""
@@ -102,9 +82,10 @@ class Child:
             return False
         return True
 
-    def _tail(self) -> str:
+    def tail(self) -> str:
+        """Return the end of the child's log, ready to stand behind a message; empty if there is none."""
         with contextlib.suppress(OSError):
-            lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-12:]
+            lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL_LINES:]
             if lines:
-                return "\nThe end of " + str(self._log) + ":\n  " + "\n  ".join(lines)
+                return f"\nThe end of {self._log}:\n  " + "\n  ".join(lines)
         return ""

@@ -5,7 +5,7 @@
 ├── network.json         the network file: all that a client needs to join
 ├── running.json         who runs it now (only while it runs)
 ├── lock                 held while it runs
-├── secrets/             root, signing, mailbox and NATS user keys, one file each
+├── secrets/             the operator's keys: root, signing, mailbox, NATS users, one file each
 ├── nats/                nats-server's configuration, log and store
 └── nodes/node-00/ …     each node's key, certificate, mailbox store and socket
 """
@@ -45,14 +45,6 @@ class NetworkHome:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    @classmethod
-    def default(cls) -> NetworkHome:
-        """Return ``$NAISHO_HOME``, or the ``local`` network below the user's data directory."""
-        if chosen := os.environ.get("NAISHO_NETWORK_HOME"):
-            return cls(Path(chosen))
-        data = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
-        return cls(Path(data) / "naisho" / "networks" / "local")
-
     @property
     def network_file(self) -> Path:
         """All that a client needs to join."""
@@ -64,6 +56,11 @@ class NetworkHome:
         return self.root / "secrets"
 
     @property
+    def membership_keys(self) -> Path:
+        """Root, signing and mailbox keys (``operators.membership.keys``)."""
+        return self.secrets / "membership"
+
+    @property
     def nats(self) -> Path:
         """The event log's server."""
         return self.root / "nats"
@@ -71,6 +68,11 @@ class NetworkHome:
     def node(self, node: plans.NodePlan) -> Path:
         """Return one node's folder."""
         return self.root / "nodes" / node.name
+
+    @property
+    def own_pid(self) -> int:
+        """This process, as the directory records it."""
+        return os.getpid()
 
     def exists(self) -> bool:
         """Tell whether a network was planned here before."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from dataclasses import asdict, dataclass, field, replace
+from typing import Final
 
 from operators.local.errors import BrokenHome
 
@@ -14,7 +14,8 @@ PLAN_VERSION: Final = 1
 #: Families and countries of a simulated network; no real operator stands behind them.
 SIMULATED_FAMILIES: Final = (("aoi", "JP"), ("bergen", "NO"), ("citrus", "PT"))
 NODES: Final = 15
-SMALLEST: Final = 12
+SMALLEST: Final = 3
+SEEDS: Final = 2
 PROCESSES: Final = 2
 
 
@@ -46,10 +47,10 @@ class NetworkPlan:
     #: How many processes share the nodes between them.
     processes: int = PROCESSES
     version: int = PLAN_VERSION
-    #: Length of a body key's period in seconds (docs/adr/0003).
-    key_period_s: int = 3600
-    #: Settings of every node that differ from the defaults, by service: {"swarm": {...}, "onion": {...}}.
-    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    #: Give the two roles of a node a process each, instead of sharing processes between nodes.
+    separate_roles: bool = False
+    #: Settings of every node that differ from the defaults: ``{"onion.rate.burst": "1000"}``.
+    settings: dict[str, str] = field(default_factory=dict)
 
     def ports(self) -> list[int]:
         """Return every port of the plan in a fixed order; seeds' zeros are left out."""
@@ -64,9 +65,7 @@ class NetworkPlan:
             NodePlan(node.index, node.family, node.country, next(rest), next(rest), next(rest) if node.seed_port else 0)
             for node in self.nodes
         )
-        return NetworkPlan(
-            self.network_id, nats_port, nodes, self.processes, self.version, self.key_period_s, self.settings
-        )
+        return replace(self, nats_port=nats_port, nodes=nodes)
 
     def shares(self) -> list[list[NodePlan]]:
         """Split the nodes over the processes, evenly and in turn."""
@@ -74,19 +73,19 @@ class NetworkPlan:
         return [list(self.nodes[start::count]) for start in range(count)]
 
 
-def ports_needed(nodes: int, seeds: int) -> int:
+def ports_needed(nodes: int, seeds: int = SEEDS) -> int:
     """Return how many ports a network takes: two for each node, one for each seed, one for NATS."""
     return 2 * nodes + seeds + 1
 
 
-def new_plan(ports: Sequence[int], *, nodes: int = NODES, seeds: int = 2, processes: int = PROCESSES) -> NetworkPlan:
+def new_plan(ports: Sequence[int], *, nodes: int = NODES, seeds: int = SEEDS) -> NetworkPlan:
     """Plan a network of simulated families; ``ports`` as many as ``ports_needed`` says.
 
     Raises:
-        ValueError: fewer nodes than clients accept.
+        ValueError: fewer nodes than a swarm needs.
     """
     if nodes < SMALLEST:
-        raise ValueError(f"clients refuse networks of fewer than {SMALLEST} nodes; asked for {nodes}")
+        raise ValueError(f"a swarm needs {SMALLEST} nodes, and most clients a network of 12; asked for {nodes}")
     rest = iter(ports)
     nats_port = next(rest)
     planned = []
@@ -94,7 +93,7 @@ def new_plan(ports: Sequence[int], *, nodes: int = NODES, seeds: int = 2, proces
         family, country = SIMULATED_FAMILIES[index % len(SIMULATED_FAMILIES)]
         https, hop = next(rest), next(rest)
         planned.append(NodePlan(index, family, country, https, hop, next(rest) if index < seeds else 0))
-    return NetworkPlan(f"local-{secrets.token_hex(3)}", nats_port, tuple(planned), processes)
+    return NetworkPlan(f"local-{secrets.token_hex(3)}", nats_port, tuple(planned))
 
 
 def render(plan: NetworkPlan) -> str:

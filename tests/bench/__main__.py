@@ -1,74 +1,84 @@
-"""Measure everything: ``make bench`` (``--pairs N``, ``--rows store,onion``, ``--json``).
+"""Measure everything: ``make bench``, or with ``--pairs N``, ``--rows store,onion``, ``--json``.
 
-Subject and ceilings take turns, at least five times; the machine's speed drifts, ratios of neighbours do not.
+Subject and ceilings take turns, at least five times: the machine's speed drifts, ratios of neighbours do not.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
-from tests.bench import report
-from tests.bench.generator import measure
-from tests.bench.load import http_request
-from tests.bench.rows import ROWS, Costs, Row
+
+from operators.local.nats_server import NatsServer
+from tests.bench import footprint, replay, report
+from tests.bench.measuring import Ceilings
+from tests.bench.rows import ROWS, Row
 from tests.bench.subject import Subject
 from tests.networks import RunningNetwork
 
-#: What the echo's answer weighs: a store's answer of three members, and ten messages of 1 KB.
-ECHO_BYTES = {"tls_echo": 900, "tls_echo_one": 900, "tls_echo_large": 16_000}
-#: What its request weighs.
-STORE_BYTES, RETRIEVE_BYTES = 1_560, 300
-#: Every node is asked by one address here; the per-address limit would measure itself.
-SETTINGS = {"onion": {"requests_per_s": "100000", "request_burst": "100000"}}
+#: Every node is asked from one address here; the limit for one address would measure itself.
+SETTINGS = {"onion": {"rate.per_second": "1000000", "rate.burst": "1000000"}}
 
 
-class Ceilings:
-    """Measures one ceiling at a time, each in processes of its own."""
+def main() -> int:
+    """Run the bench; return 1 if a row is missed by more than a quarter."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--pairs", type=int, default=5, help="how often subject and ceilings take turns")
+    parser.add_argument("--rows", default="", help="only these rows, by key, separated by commas")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
+    parser.add_argument("--no-footprint", action="store_true", help="leave memory, disk, start and overload out")
+    options = parser.parse_args()
+    chosen = [row for row in ROWS if not options.rows or row.key in options.rows.split(",")]
+    console = Console(stderr=True)
+    with tempfile.TemporaryDirectory(prefix="naisho-bench-") as name, Progress(console=console) as progress:
+        folder = Path(name)
+        results = _measure_rows(chosen, options.pairs, folder, progress)
+        memory = {} if options.no_footprint else footprint.measure(folder, progress)
+    if not options.rows and not options.no_footprint:
+        report.write(results, memory)
+    found = {"rows": [result.as_json() for result in results], "memory": memory}
+    sys.stdout.write(json.dumps(found) + "\n" if options.json else report.table(results, memory))
+    return int(any(not _nearly(result.row, result.ratio) for result in results))
 
-    def __init__(self, network: RunningNetwork, folder: Path) -> None:
-        self._network = network
-        self._folder = folder
 
-    def measure(self, name: str) -> dict[str, float]:
-        """Return CPU microseconds per operation, and a median or a rate where there is one."""
-        if name.startswith("tls_echo"):
-            return self._echo(name)
-        arguments = [sys.executable, "-m", "tests.bench.ceilings"]
-        if name in {"append", "append_one", "follow"}:
-            arguments += [name.removesuffix("_one"), *self._nats()]
-            arguments += ["in_flight=1", "count=500"] if name == "append_one" else []
-        elif name == "follow_mail":
-            raise RuntimeError("the replay measures its own ceiling")
-        else:
-            arguments.append(name)
-        found: dict[str, float] = json.loads(subprocess.run(arguments, check=True, capture_output=True).stdout)
-        return found
+def _measure_rows(rows: list[Row], pairs: int, folder: Path, progress: Progress) -> list[report.Result]:
+    results = {row.key: report.Result(row) for row in rows}
+    task = progress.add_task("bench", total=len(rows) * pairs)
+    nats = NatsServer.plain(folder / "ceiling-nats")
+    nats.start()
+    try:
+        with RunningNetwork(folder / "network", "--nodes", "3", settings=SETTINGS) as network:
+            ceilings = Ceilings(nats, folder)
+            subject = Subject(network, folder)
+            subject.prepare()
+            for pair in range(pairs):
+                for row in rows:
+                    progress.update(task, description=f"{row.key} {pair + 1}/{pairs}")
+                    result = results[row.key]
+                    if row.key == "replay":
+                        part, figure = replay.measure(folder, nats)
+                        result.parts.append(part)
+                        result.figures.append(figure)
+                    else:
+                        costs = {name: ceilings.measure(name) for name in row.ceilings}
+                        found = subject.run(row.key)
+                        result.parts.append(row.parts(costs))
+                        result.figures.append(found.p50_ms if row.unit == "ms" else found.cpu_us)
+                        result.rates.append(found.rate)
+                    progress.advance(task)
+    finally:
+        nats.stop()
+    return list(results.values())
 
-    def _nats(self) -> list[str]:
-        # A server of its own, set up as the network's: nobody else's work is in its figures.
-        raise NotImplementedError
 
-    def _echo(self, name: str) -> dict[str, float]:
-        request = b"x" * (RETRIEVE_BYTES if name == "tls_echo_large" else STORE_BYTES)
-        connections, count = (1, 1000) if name == "tls_echo_one" else (64, 8000)
-        with subprocess.Popen(
-            [sys.executable, "-m", "tests.bench.echo", str(ECHO_BYTES[name])],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        ) as server:
-            assert server.stdout is not None
-            port = int(server.stdout.readline())
-            made = [http_request("/", request)] * count
-            found = measure(self._folder, made, port=port, connections=connections, pids=[server.pid])
-            assert server.stdin is not None
-            server.stdin.close()
-        return {"cpu_us": found.cpu_us, "p50_ms": found.p50_ms}
+def _nearly(row: Row, ratio: float) -> bool:
+    return ratio >= row.bound / 1.25 if row.is_rate else ratio <= row.bound * 1.25
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -39,9 +39,9 @@ def test_three_families_share_the_nodes() -> None:
     assert {families.count(family) for family in families} == {5}
 
 
-def test_a_network_that_clients_would_refuse_is_not_planned() -> None:
-    with pytest.raises(ValueError, match="fewer than 12"):
-        make_plan(nodes=11)
+def test_a_network_too_small_for_a_swarm_is_not_planned() -> None:
+    with pytest.raises(ValueError, match="a swarm needs 3 nodes"):
+        make_plan(nodes=2)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"version": 1}', '{"version": 99, "nodes": []}'])

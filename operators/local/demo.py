@@ -1,0 +1,143 @@
+"""``naisho network demo``: two new accounts talk, and what the network did for it is shown."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from naisho import Client, MessagesRead, Reacted, TextReceived
+from naisho.events import Event
+from naisho.paths.status import PathStatus
+from operators.local.errors import NotRunning, StartFailed
+from operators.local.home import NetworkHome
+from operators.local.preparation import Wishes, obtain_plan
+from operators.local.screen import NoSteps, Steps, steps
+from operators.local.supervisor import Supervisor
+
+#: An answer that takes longer than this is none.
+ANSWER_WITHIN_S: Final = 30.0
+
+
+async def run_demo(home: NetworkHome, console: Console, *, as_json: bool) -> None:
+    """Use the network that runs from ``home``, or start one in a directory of its own and stop it afterwards."""
+    async with AsyncExitStack() as stack:
+        try:
+            home.read_running()
+        except NotRunning:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="naisho-demo-"))
+            home = NetworkHome(Path(folder) / "network")
+            await stack.enter_async_context(_own_network(home, console, as_json=as_json))
+        told = await converse(home.network_file)
+    if as_json:
+        click.echo(json.dumps(told))
+    else:
+        _show(told, console)
+
+
+@asynccontextmanager
+async def _own_network(home: NetworkHome, console: Console, *, as_json: bool) -> AsyncIterator[None]:
+    ready, end = asyncio.Event(), asyncio.Event()
+    with home.locked(), ExitStack() as shown:
+        reporter: Steps = NoSteps() if as_json else shown.enter_context(steps(console))
+        supervisor = Supervisor(home, obtain_plan(home, Wishes()), reporter)
+        running = asyncio.create_task(supervisor.run(lambda _status: ready.set(), end))
+        waiting = asyncio.create_task(ready.wait())
+        await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if running.done():
+            await running
+        shown.close()
+        try:
+            yield
+        finally:
+            end.set()
+            await running
+
+
+async def converse(network: Path) -> dict[str, Any]:
+    """Let two new accounts write, receive, react, read and answer; return what happened, as JSON values."""
+    with tempfile.TemporaryDirectory(prefix="naisho-demo-") as folder:
+        async with (
+            Client.open(Path(folder) / "aiko", network=network, create=True) as aiko,
+            Client.open(Path(folder) / "ren", network=network, create=True) as ren,
+        ):
+            first, second = await aiko.new_account("Aiko"), await ren.new_account("Ren")
+            paths = {"Aiko": _path(await aiko.prove_path()), "Ren": _path(await ren.prove_path())}
+            steps_: list[dict[str, Any]] = []
+            sent = await aiko.send(second, "Hello Ren. Only you can read this.")
+            steps_.append(_delivery("Aiko", "writes", sent))
+            got = await _next(ren, TextReceived)
+            assert isinstance(got, TextReceived)
+            steps_.append({"who": "Ren", "what": "reads", "text": got.message.text})
+            await ren.accept(first)
+            answer = await ren.send(first, "内緒だよ。 It stays between us.")
+            steps_.append(_delivery("Ren", "answers", answer))
+            back = await _next(aiko, TextReceived)
+            assert isinstance(back, TextReceived)
+            steps_.append({"who": "Aiko", "what": "reads", "text": back.message.text})
+            steps_.append(_delivery("Ren", "reacts", await ren.react(first, got.message.sent_ms, "🌿")))
+            reaction = await _next(aiko, Reacted)
+            assert isinstance(reaction, Reacted)
+            steps_.append({"who": "Aiko", "what": "sees", "text": reaction.emoji})
+            await aiko.mark_read(second, receipt=True)
+            await _next(ren, MessagesRead)
+            steps_.append({"who": "Ren", "what": "learns", "text": "that Aiko has read the answer"})
+            return {"accounts": {"Aiko": first.hex, "Ren": second.hex}, "paths": paths, "steps": steps_}
+
+
+async def _next(client: Client, kind: type[Event]) -> Event:
+    async with asyncio.timeout(ANSWER_WITHIN_S), aclosing(client.listen()) as events:
+        async for event in events:
+            if isinstance(event, kind):
+                return event
+    raise StartFailed("nothing arrived; look at the network with: naisho network status")
+
+
+def _path(status: PathStatus) -> dict[str, Any]:
+    if status.path is None:
+        raise StartFailed(f"no path could be built: {status.cause}")
+    view = status.path.describe()
+    return {
+        "light": status.light.value,
+        "proof_ms": status.proof_ms,
+        "grade": view.grade.label,
+        "simulated": view.simulated,
+        "hops": [{"role": h.role.value, "node": h.node, "family": h.family, "country": h.country} for h in view.hops],
+    }
+
+
+def _delivery(who: str, what: str, delivery: Any) -> dict[str, Any]:
+    receipt = delivery.receipt
+    if receipt is None:
+        raise StartFailed(f"nothing was stored: {delivery.error}")
+    return {
+        "who": who,
+        "what": what,
+        "text": delivery.message.text,
+        "receipts": f"{receipt.count} of {receipt.asked}",
+        "took_ms": delivery.took_ms,
+    }
+
+
+def _show(told: dict[str, Any], console: Console) -> None:
+    for name, path in told["paths"].items():
+        hops = " → ".join(f"{hop['role']} {hop['family']}/{hop['country']}" for hop in path["hops"])
+        light = "[green]●[/]" if path["light"] == "green" else "[yellow]●[/]"
+        note = "one operator, simulated families" if path["simulated"] else path["grade"]
+        console.print(f"{light} {name}: {hops}  ({note}; proven in {path['proof_ms']} ms)")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("who", "", "what", "signed receipts", "there and back"):
+        table.add_column(heading)
+    for step in told["steps"]:
+        took = f"{step['took_ms']} ms" if "took_ms" in step else ""
+        table.add_row(step["who"], step["what"], step["text"] or "", step.get("receipts", ""), took)
+    console.print(table)

@@ -1,0 +1,52 @@
+"""One process that hosts several nodes: ``python -m operators.local.host HOME SHARE``.
+
+Each node keeps its own keys, store, connections and addresses; the two roles of a node meet by a call instead of a
+socket.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from operators.local.home import NetworkHome
+from operators.local.roles import onion_environment, swarm_environment
+from services.chassis import logs
+from services.chassis.hosting import run
+from services.chassis.lifecycle import Service
+from services.chassis.settings import read_settings
+from services.onion.bootstrap import bootstrap as bootstrap_onion
+from services.onion.settings import OnionSettings
+from services.swarm.bootstrap import bootstrap as bootstrap_swarm
+from services.swarm.settings import SwarmSettings
+
+
+def build(home: NetworkHome, share: int) -> list[Service]:
+    """Build both roles of every node of one share of the plan."""
+    plan = home.read_plan()
+    services: list[Service] = []
+    for node in plan.shares()[share]:
+        mailboxes = bootstrap_swarm(
+            read_settings(SwarmSettings, prefix="NAISHO_SWARM", environ=swarm_environment(home, plan, node))
+        )
+        face = bootstrap_onion(
+            read_settings(
+                OnionSettings,
+                prefix="NAISHO_ONION",
+                environ=onion_environment(home, plan, node, own_process=False),
+            ),
+            mailbox=mailboxes.local,
+        )
+        services += [mailboxes, face]
+    return services
+
+
+def main(arguments: list[str]) -> int:
+    """Host one share of the nodes; return the exit code."""
+    logs.configure()
+    home, share = NetworkHome(Path(arguments[0])), int(arguments[1])
+    return run(lambda: build(home, share), drain_seconds=5.0, stop_seconds=2.0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,80 @@
+"""Which processes host which nodes, and each role's settings: the environment that its own process would read.
+
+One form serves both arrangements: a process of its own for each role gets it as its environment; a process that
+several nodes share builds it for each of them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from operators.local import ports
+from operators.local.home import NetworkHome
+from operators.local.plan import NetworkPlan, NodePlan
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessRole:
+    """One process to start."""
+
+    name: str
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str]
+    log: Path
+
+
+def process_roles(home: NetworkHome, plan: NetworkPlan) -> list[ProcessRole]:
+    """Return the node processes of a network: shared ones, or two for each node."""
+    if not plan.separate_roles:
+        return [
+            ProcessRole(
+                f"nodes-{number}",
+                (sys.executable, "-m", "operators.local.host", str(home.root), str(number)),
+                {},
+                home.root / "nodes" / f"nodes-{number}.log",
+            )
+            for number in range(len(plan.shares()))
+        ]
+    roles = []
+    for node in plan.nodes:
+        for service, environment in (
+            ("swarm", swarm_environment(home, plan, node)),
+            ("onion", onion_environment(home, plan, node, own_process=True)),
+        ):
+            name = f"{service}-{node.index:02d}"
+            arguments = (sys.executable, "-m", f"services.{service}")
+            roles.append(ProcessRole(name, arguments, environment, home.node(node) / f"{service}.log"))
+    return roles
+
+
+def mailbox_socket(home: NetworkHome, node: NodePlan) -> Path:
+    """Return the unix socket between a node's two roles."""
+    return home.node(node) / "mailbox.sock"
+
+
+def onion_environment(home: NetworkHome, plan: NetworkPlan, node: NodePlan, *, own_process: bool) -> dict[str, str]:
+    """Return the settings of a node's public face."""
+    folder = home.node(node)
+    environment = {
+        "NAISHO_ONION_NETWORK_FILE": str(home.network_file),
+        "NAISHO_ONION_NODE_KEY_FILE": str(folder / "node.key"),
+        "NAISHO_ONION_CERTIFICATE": str(folder / "hop"),
+        "NAISHO_ONION_HTTPS": f"{ports.HOST}:{node.https_port}",
+        "NAISHO_ONION_HOP": f"{ports.HOST}:{node.hop_port}",
+    }
+    if node.seed_port:
+        environment["NAISHO_ONION_SEED"] = f"{ports.HOST}:{node.seed_port}"
+    if own_process:
+        environment["NAISHO_ONION_MAILBOX"] = str(mailbox_socket(home, node))
+    return environment | _wished(plan, "onion")
+
+
+def _wished(plan: NetworkPlan, service: str) -> dict[str, str]:
+    return {
+        f"NAISHO_{name.upper().replace('.', '_')}": value
+        for name, value in plan.settings.items()
+        if name.partition(".")[0] == service
+    }
