@@ -27,7 +27,9 @@ def build(home: NetworkHome, share: int) -> list[Service]:
     services: list[Service] = []
     for node in plan.shares()[share]:
         mailboxes = bootstrap_swarm(
-            read_settings(SwarmSettings, prefix="NAISHO_SWARM", environ=swarm_environment(home, plan, node))
+            read_settings(
+                SwarmSettings, prefix="NAISHO_SWARM", environ=swarm_environment(home, plan, node, own_process=False)
+            )
         )
         face = bootstrap_onion(
             read_settings(

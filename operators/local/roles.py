@@ -14,6 +14,7 @@ from pathlib import Path
 from operators.local import ports
 from operators.local.home import NetworkHome
 from operators.local.plan import NetworkPlan, NodePlan
+from operators.membership.keys import MAILBOX
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ def process_roles(home: NetworkHome, plan: NetworkPlan) -> list[ProcessRole]:
     roles = []
     for node in plan.nodes:
         for service, environment in (
-            ("swarm", swarm_environment(home, plan, node)),
+            ("swarm", swarm_environment(home, plan, node, own_process=True)),
             ("onion", onion_environment(home, plan, node, own_process=True)),
         ):
             name = f"{service}-{node.index:02d}"
@@ -53,6 +54,30 @@ def process_roles(home: NetworkHome, plan: NetworkPlan) -> list[ProcessRole]:
 def mailbox_socket(home: NetworkHome, node: NodePlan) -> Path:
     """Return the unix socket between a node's two roles."""
     return home.node(node) / "mailbox.sock"
+
+
+def swarm_environment(home: NetworkHome, plan: NetworkPlan, node: NodePlan, *, own_process: bool) -> dict[str, str]:
+    """Return the settings of a node's mailboxes."""
+    folder = home.node(node)
+    environment = {
+        "NAISHO_SWARM_NETWORK_FILE": str(home.network_file),
+        "NAISHO_SWARM_NODE_KEY_FILE": str(folder / "node.key"),
+        "NAISHO_SWARM_MAILBOX_KEY_FILE": str(home.membership_keys / MAILBOX),
+        "NAISHO_SWARM_CERTIFICATE": str(folder / "hop"),
+        "NAISHO_SWARM_DATA": str(folder / "store"),
+        "NAISHO_SWARM_ABOUT_HTTPS": f"{ports.HOST}:{node.https_port}",
+        "NAISHO_SWARM_ABOUT_HOP": f"{ports.HOST}:{node.hop_port}",
+        "NAISHO_SWARM_ABOUT_FAMILY": node.family,
+        "NAISHO_SWARM_ABOUT_COUNTRY": node.country,
+        "NAISHO_SWARM_ABOUT_MACHINE": "local",
+        "NAISHO_SWARM_NATS_SERVERS": f"nats://{ports.HOST}:{plan.nats_port}",
+        "NAISHO_SWARM_NATS_USER_KEY_FILE": str(folder / "nats.key"),
+    }
+    if node.seed_port:
+        environment["NAISHO_SWARM_ABOUT_SEED"] = f"{ports.HOST}:{node.seed_port}"
+    if own_process:
+        environment["NAISHO_SWARM_MAILBOX"] = str(mailbox_socket(home, node))
+    return environment | _wished(plan, "swarm")
 
 
 def onion_environment(home: NetworkHome, plan: NetworkPlan, node: NodePlan, *, own_process: bool) -> dict[str, str]:
