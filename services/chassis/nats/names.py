@@ -64,6 +64,14 @@ class NetworkNames:
         """Pattern of the receipts between nodes."""
         return f"{self.network}.receipts.>"
 
+    def waiting(self, swarm_id: int) -> str:
+        """Subject on which the members of a swarm hear that somebody waits for their receipts."""
+        return f"{self.network}.receipts.wait.{swarm_id:016x}"
+
+    def receipts_for(self, node: str) -> str:
+        """Subject on which a node gets the receipts that it waits for; ``node`` is the hex of its key."""
+        return f"{self.network}.receipts.node.{node}"
+
     @property
     def directory(self) -> str:
         """Subject of the signed directory."""

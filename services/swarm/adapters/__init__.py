@@ -1,0 +1,1 @@
+"""What the swarm service runs on: the event log, the local store, receipts, membership."""

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from services.swarm.domain.events import Event
-from services.swarm.domain.evolve import Changes
 
 
 class Arrived(NamedTuple):
@@ -29,27 +28,21 @@ class Arrived(NamedTuple):
     young: bool
 
 
-class Arrivals(NamedTuple):
-    """What a follower delivered at once: folded in one transaction."""
-
-    #: In order of sequence.
-    events: Sequence[Arrived]
-    #: Everything followed is delivered up to this sequence.
-    position: int
-
-
-class Folded(NamedTuple):
-    """What folding arrivals came to."""
-
-    #: What each event changed, in the order of the events; ``None`` for one that is not young, or was folded before.
-    changes: Sequence[Changes | None]
-    #: All shards followed are folded up to this sequence.
-    position: int
-
-
 class Anchor(NamedTuple):
     """An event that the log had when this store folded it: the sign by which a log is known again."""
 
     sequence: int
     event_id: bytes
     time_ns: int
+
+
+class Arrivals(NamedTuple):
+    """What a follower delivered at once: folded in one transaction."""
+
+    follower: str
+    #: In order of sequence.
+    events: Sequence[Arrived]
+    #: Everything followed is delivered up to this sequence.
+    position: int
+    #: What the log has there, when no event of the follower's says so.
+    anchor: Anchor | None = None

@@ -14,7 +14,7 @@ from services.swarm.adapters.store.usage import Usage
 from services.swarm.domain.events import Deleted, ExpiryChanged, Revoked, Stored, Unrevoked
 from services.swarm.domain.evolve import Changes
 from services.swarm.domain.policies import Retention, needed_until_ms
-from services.swarm.projections.arrivals import Arrivals, Arrived, Folded
+from services.swarm.projections.arrivals import Anchor, Arrivals, Arrived
 
 #: Mailbox numbers remembered, so that most events need no look-up.
 _REMEMBERED: Final = 20_000
@@ -43,28 +43,30 @@ class Fold:
         self._mailboxes.clear()
         self._groups = None
 
-    def apply(self, connection: sqlite3.Connection, arrivals: Arrivals) -> Folded:
+    def apply(self, connection: sqlite3.Connection, arrivals: Arrivals) -> list[Changes | None]:
         """Fold what is new in ``arrivals`` and move the position.
 
+        Returns:
+            What each event changed, in the order of the events; ``None`` for one that is not young, or folded before.
+
         Raises:
-            LookupError: an event of a shard that is not followed.
+            LookupError: an event of a shard that this follower does not follow.
         """
-        groups = self._groups
-        if groups is None:
-            groups = self._groups = load_progress(connection)
+        if self._groups is None:
+            self._groups = load_progress(connection)
             self._last_id = connection.execute("SELECT max(id) FROM message").fetchone()[0] or 0
+        groups = [group for group in self._groups if group.follower == arrivals.follower]
         if len(groups) == 1:
-            changes = self._apply(connection, groups[0], arrivals)
-            return Folded(changes, groups[0].position)
-        by_sequence: dict[int, Changes | None] = {}
+            return self._apply(connection, groups[0], arrivals)
+        changes: dict[int, Changes | None] = {}
         for group in groups:
-            mine = [a for a in arrivals.events if a.shard in group.shards]
-            changes = self._apply(connection, group, Arrivals(mine, arrivals.position))
-            by_sequence.update((a.sequence, c) for a, c in zip(mine, changes, strict=True))
+            events = [a for a in arrivals.events if a.shard in group.shards]
+            folded = self._apply(connection, group, arrivals._replace(events=events))
+            changes.update((a.sequence, c) for a, c in zip(events, folded, strict=True))
         if len({group.position for group in groups}) == 1:
-            groups = self._groups = [merged(groups)]
-            save_progress(connection, groups)
-        return Folded([by_sequence[a.sequence] for a in arrivals.events], min(group.position for group in groups))
+            self._groups = [g for g in self._groups if g not in groups] + [merged(groups)]
+            save_progress(connection, self._groups)
+        return [changes[a.sequence] for a in arrivals.events]
 
     def _apply(self, connection: sqlite3.Connection, group: Progress, arrivals: Arrivals) -> list[Changes | None]:
         new = [a for a in arrivals.events if a.sequence > group.position]
@@ -75,7 +77,8 @@ class Fold:
         batch.finish()
         self._last_id = batch.messages.last_id
         self.overwritten |= batch.messages.overwritten
-        group.advance(connection, arrivals.position, new[-1] if new else None)
+        newest = Anchor(new[-1].sequence, new[-1].event_id, new[-1].time_ns) if new else arrivals.anchor
+        group.advance(connection, arrivals.position, newest)
         return [None] * (len(arrivals.events) - len(new)) + batch.changes
 
     def _numbers(self, connection: sqlite3.Connection, arrived: Collection[Arrived]) -> dict[bytes, int]:

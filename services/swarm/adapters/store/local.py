@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -15,12 +16,13 @@ from services.swarm.adapters.store.reader import Reader
 from services.swarm.adapters.store.shards import follow_shards
 from services.swarm.adapters.store.sweep import SLICE, sweep
 from services.swarm.adapters.store.writer import Writer
+from services.swarm.domain.evolve import Changes
 from services.swarm.domain.policies import Retention
-from services.swarm.projections.arrivals import Arrivals, Folded
+from services.swarm.projections.arrivals import Arrivals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoreSettings:
+class StoreBounds:
     """Bounds of a local store.
 
     Attributes:
@@ -45,43 +47,43 @@ class LocalStore:
         self._writer = Writer(writer, self._fold.forget)
 
     @classmethod
-    async def open(cls, folder: Path, retention: Retention, settings: StoreSettings | None = None) -> Self:
+    async def open(cls, folder: Path, retention: Retention, settings: StoreBounds | None = None) -> Self:
         """Open the store in a folder, or make an empty one.
 
         Raises:
             OSError: the folder cannot be made or written.
             sqlite3.OperationalError: another process has the store open.
         """
-        settings = settings or StoreSettings()
+        settings = settings or StoreBounds()
         return cls(*await asyncio.to_thread(_open, folder, settings), retention)
 
-    def fold(self, arrivals: Arrivals) -> asyncio.Future[Folded]:
-        """Fold arrivals; the result comes when it is on the disk."""
+    def fold(self, arrivals: Arrivals) -> asyncio.Future[list[Changes | None]]:
+        """Fold arrivals; the result, see ``Fold.apply``, comes when it is on the disk."""
         return self._writer.run(lambda connection: self._fold.apply(connection, arrivals))
 
     def progress(self) -> asyncio.Future[list[Progress]]:
         """Return how far which shards are folded."""
         return self._writer.run(load_progress)
 
-    async def follow(self, shards: frozenset[int], incarnation: str) -> int:
-        """Hold exactly these shards from now on: forget others, begin with new ones.
+    async def follow(self, followed: Mapping[str, frozenset[int]], incarnation: str) -> dict[str, int]:
+        """Hold exactly these shards from now on: forget others, begin with new ones. Nothing may be folded meanwhile.
 
         Args:
-            shards: numbers, 0 to 255.
+            followed: shards, 0 to 255, by the follower that will deliver them.
             incarnation: of the log that new shards will be folded from.
 
         Returns:
-            The position behind which the log must be followed.
+            The position behind which each follower must read.
         """
 
-        def take_up(connection: sqlite3.Connection) -> int | None:
+        def take_up(connection: sqlite3.Connection) -> dict[str, int] | None:
             self._fold.forget()
-            return follow_shards(connection, shards, incarnation)
+            return follow_shards(connection, followed, incarnation)
 
-        while True:
-            position = await self._writer.run(take_up)
-            if position is not None:
-                return position
+        positions: dict[str, int] | None = None
+        while positions is None:
+            positions = await self._writer.run(take_up)
+        return positions
 
     async def sweep(self, until_ms: int) -> None:
         """Remove what expired by then, in slices between which others write."""
@@ -102,7 +104,7 @@ class LocalStore:
         self.reader.close()
 
 
-def _open(folder: Path, settings: StoreSettings) -> tuple[sqlite3.Connection, sqlite3.Connection]:
+def _open(folder: Path, settings: StoreBounds) -> tuple[sqlite3.Connection, sqlite3.Connection]:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
         writer = schema.open_for_writing(folder, settings.writer_cache_bytes)

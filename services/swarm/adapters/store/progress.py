@@ -1,6 +1,7 @@
 """How far which shards are folded, and by which events the log would be known again (design: a position).
 
-All shards lie in one group, unless some were gained later: those are a group of their own until they have caught up.
+Shards that came to a follower together lie in one group; those that came later are a group of their own until they have
+caught up with the others.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from services.swarm.projections.arrivals import Anchor, Arrived
+from services.swarm.projections.arrivals import Anchor
 
 #: Anchors kept, the newest dense and the older ones ever further apart.
 _ANCHORS: Final = 16
@@ -21,6 +22,8 @@ class Progress:
     """One group of shards: a row of ``progress``, remembered between transactions.
 
     Attributes:
+        number: of the row.
+        follower: which follower delivers the group's events.
         shards: the shards of the group.
         incarnation: of the log that they were folded from.
         position: everything in these shards is folded up to this sequence.
@@ -32,13 +35,15 @@ class Progress:
     def __init__(
         self,
         number: int,
+        follower: str,
         shards: frozenset[int],
-        incarnation: str,
         *,
+        incarnation: str,
         position: int = 0,
         highest_rank: int = 0,
         anchors: Iterable[Anchor] = (),
     ) -> None:
+        self.follower = follower
         self.shards = shards
         self.incarnation = incarnation
         self.position = position
@@ -46,11 +51,11 @@ class Progress:
         self.anchors = list(anchors)
         self.number = number
 
-    def advance(self, connection: sqlite3.Connection, position: int, newest: Arrived | None) -> None:
+    def advance(self, connection: sqlite3.Connection, position: int, newest: Anchor | None) -> None:
         """Move on to a position, and keep the newest event there as an anchor."""
         self.position = max(position, self.position)
-        if newest is not None:
-            self.anchors.append(Anchor(newest.sequence, newest.event_id, newest.time_ns))
+        if newest is not None and (not self.anchors or newest.sequence > self.anchors[-1].sequence):
+            self.anchors.append(newest)
             if len(self.anchors) > _ANCHORS:
                 del self.anchors[_least_telling(self.anchors)]
         connection.execute(
@@ -61,17 +66,20 @@ class Progress:
 
 def load_progress(connection: sqlite3.Connection) -> list[Progress]:
     """Read all groups, the oldest first."""
-    query = "SELECT number, shards, incarnation, position, highest_rank, anchors FROM progress ORDER BY number"
+    query = (
+        "SELECT number, follower, shards, incarnation, position, highest_rank, anchors FROM progress ORDER BY number"
+    )
     return [
         Progress(
             number,
+            follower,
             frozenset(shards),
-            incarnation,
+            incarnation=incarnation,
             position=position,
             highest_rank=highest_rank,
             anchors=_unpack(anchors),
         )
-        for number, shards, incarnation, position, highest_rank, anchors in connection.execute(query)
+        for number, follower, shards, incarnation, position, highest_rank, anchors in connection.execute(query)
     ]
 
 
@@ -79,9 +87,9 @@ def save_progress(connection: sqlite3.Connection, groups: Iterable[Progress]) ->
     """Write these groups in place of all."""
     connection.execute("DELETE FROM progress")
     connection.executemany(
-        "INSERT INTO progress VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO progress VALUES (?, ?, ?, ?, ?, ?, ?)",
         [
-            (g.number, bytes(sorted(g.shards)), g.incarnation, g.position, g.highest_rank, _pack(g.anchors))
+            (g.number, g.follower, bytes(sorted(g.shards)), g.incarnation, g.position, g.highest_rank, _pack(g.anchors))
             for g in groups
         ],
     )
@@ -94,8 +102,9 @@ def merged(groups: Sequence[Progress]) -> Progress:
         del anchors[_least_telling(anchors)]
     return Progress(
         groups[0].number,
+        groups[0].follower,
         frozenset().union(*(group.shards for group in groups)),
-        groups[0].incarnation,
+        incarnation=groups[0].incarnation,
         position=groups[0].position,
         highest_rank=max(group.highest_rank for group in groups),
         anchors=anchors,

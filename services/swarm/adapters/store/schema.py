@@ -80,6 +80,7 @@ CREATE TABLE revocation (
 -- How far which shards are folded, in the same transaction as what was folded.
 CREATE TABLE progress (
     number INTEGER PRIMARY KEY,
+    follower TEXT NOT NULL,
     shards BLOB NOT NULL,
     incarnation TEXT NOT NULL,
     position INTEGER NOT NULL,

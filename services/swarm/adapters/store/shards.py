@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from typing import Final
 
 from services.swarm.adapters.store.progress import Progress, load_progress, save_progress
@@ -20,27 +21,49 @@ _EMPTY: Final = (
 )
 
 
-def follow_shards(connection: sqlite3.Connection, shards: frozenset[int], incarnation: str) -> int | None:
+def follow_shards(
+    connection: sqlite3.Connection, followed: Mapping[str, frozenset[int]], incarnation: str
+) -> dict[str, int] | None:
     """Hold exactly these shards: give up some mailboxes of others, or when none is left take up new ones.
 
+    Args:
+        connection: in a transaction.
+        followed: by follower, disjoint.
+        incarnation: of the log that new shards will be folded from.
+
     Returns:
-        The position behind which the log must be followed; ``None`` if there is more to give up.
+        The position behind which each follower must read; ``None`` if there is more to give up.
     """
     held = load_progress(connection)
-    kept = [g for g in held if g.shards & shards]
-    for group in kept:
-        group.shards &= shards
-    save_progress(connection, kept)
-    placeholders = ",".join("?" * len(shards))
-    query = f"SELECT id FROM mailbox WHERE shard NOT IN ({placeholders}) LIMIT {_SLICE}"  # noqa: S608 - constants
-    others = [row[0] for row in connection.execute(query, tuple(shards))]
+    groups: list[Progress] = []
+    for follower, shards in followed.items():
+        kept = [(group, group.shards & shards) for group in held if group.shards & shards]
+        groups += [_moved(group, follower, part, len(groups) + n) for n, (group, part) in enumerate(kept)]
+        gained = shards - frozenset().union(*(part for _, part in kept))
+        if gained:
+            groups.append(Progress(len(groups), follower, gained, incarnation=incarnation))
+    wanted = tuple(frozenset().union(*followed.values()))
+    placeholders = ",".join("?" * len(wanted))
+    query = f"SELECT id FROM mailbox WHERE shard NOT IN ({placeholders}) LIMIT {_SLICE}"  # noqa: S608 - numbers only
+    others = [row[0] for row in connection.execute(query, wanted)]
     for statement in _EMPTY:
         for _ in select_in(connection, statement, others):
             pass
     if len(others) == _SLICE:
+        # What is given up must never be taken for whole again, should this stop half-way.
+        save_progress(connection, [group for group in groups if group.position])
         return None
-    gained = shards - frozenset().union(*(g.shards for g in kept))
-    if gained:
-        kept.append(Progress(1 + max((g.number for g in held), default=0), gained, incarnation))
-        save_progress(connection, kept)
-    return min((g.position for g in kept), default=0)
+    save_progress(connection, groups)
+    return {name: min((g.position for g in groups if g.follower == name), default=0) for name in followed}
+
+
+def _moved(group: Progress, follower: str, shards: frozenset[int], number: int) -> Progress:
+    return Progress(
+        number,
+        follower,
+        shards,
+        incarnation=group.incarnation,
+        position=group.position,
+        highest_rank=group.highest_rank,
+        anchors=group.anchors,
+    )

@@ -1,0 +1,67 @@
+"""Where a mailbox lies in the log: its shard, its tag, its subject."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Final, NamedTuple
+
+from naisho.protocol import ring
+from naisho.protocol.namespaces import HIGHEST, LOWEST
+from services.chassis.eventlog.port import LoggedEvent
+from services.chassis.nats.names import NetworkNames
+from services.swarm.adapters.event_codec import UnreadableEvent, decode
+from services.swarm.domain.events import Stored
+from services.swarm.projections.arrivals import Arrived
+
+TAG_BYTES: Final = 16
+_TAG_DIGITS: Final = 2 * TAG_BYTES
+_NO_BODY: Final = (0, b"")
+
+
+class Place(NamedTuple):
+    """One mailbox's place in the log."""
+
+    shard: int
+    #: 16 bytes.
+    tag: bytes
+    subject: str
+
+
+class MailboxSubjects:
+    """Names mailboxes without naming accounts.
+
+    Args:
+        names: the network's.
+        key: the network's mailbox key, 32 bytes, known to its nodes alone: without it nobody can tell which tag an
+            account has.
+    """
+
+    def __init__(self, names: NetworkNames, key: bytes) -> None:
+        self._names = names
+        self._keyed = blake2b(digest_size=TAG_BYTES, key=key)
+
+    def place(self, account: bytes) -> Place:
+        """Return where the mailbox of an account (33 bytes) lies."""
+        keyed = self._keyed.copy()
+        keyed.update(account)
+        tag = keyed.digest()
+        shard = ring.shard_of(ring.position(account[1:]))
+        return Place(shard, tag, self._names.mailbox(shard, tag.hex()))
+
+
+def arrive(logged: LoggedEvent, *, young: bool) -> Arrived | None:
+    """Read an event as the log delivered it; ``None`` if it is no mailbox event that this version can read."""
+    subject = logged.subject
+    try:
+        event_id, event, body = decode(logged.payload)
+        shard = int(subject[-_TAG_DIGITS - 3 : -_TAG_DIGITS - 1], 16)
+        tag = bytes.fromhex(subject[-_TAG_DIGITS:])
+    except (UnreadableEvent, ValueError):
+        return None
+    payload = logged.payload
+    if isinstance(event, Stored):
+        if not LOWEST <= event.namespace <= HIGHEST:
+            return None
+        payload = b""
+    period, sealed = body or _NO_BODY
+    return Arrived(logged.sequence, logged.time_ns, shard, tag, event_id, event, period, sealed, payload, young)

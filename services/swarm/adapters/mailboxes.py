@@ -1,0 +1,230 @@
+"""The mailboxes of this node's swarm: commands go through the log, reads come from the local store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+from weakref import WeakValueDictionary
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from services.chassis.clock import Clock
+from services.chassis.eventlog.port import EventLog, EventLogError, LogFull, LogUnavailable, WrongExpectedSequence
+from services.swarm.adapters.drafts import BodyGone, Drafter
+from services.swarm.adapters.inquiries import Inquiries, Inquiry
+from services.swarm.adapters.mailbox_subjects import MailboxSubjects, Place
+from services.swarm.adapters.sealing import KeyGone, PeriodKeys, unseal
+from services.swarm.adapters.store.reader import Reader
+from services.swarm.domain.commands import Command
+from services.swarm.domain.decide import Decision, decide
+from services.swarm.domain.policies import Quotas, Retention
+from services.swarm.domain.ports import Message, Page, Refused, SwarmAnswer
+from services.swarm.projections.projection import Projection
+
+_BUSY: Final = "Server busy, try again later"
+_FULL: Final = "The network's storage is full, try again later"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailboxSettings:
+    """Bounds of commands.
+
+    Attributes:
+        in_flight: commands under way at the same time; more are refused before any work.
+        behind: events that may wait in the log before commands are refused.
+        members_s: how long the other members' answers are waited for.
+        own_s: how long this node's own commit is waited for.
+        tries: how often a command is decided before it is given up because others are always faster.
+        quotas: how much an account may hold.
+        retention: how long messages may live.
+    """
+
+    in_flight: int = 1024
+    behind: int = 20_000
+    members_s: float = 2.0
+    own_s: float = 5.0
+    tries: int = 8
+    quotas: Quotas = field(default_factory=Quotas)
+    retention: Retention = field(default_factory=Retention)
+
+
+class SwarmMailboxes:
+    """``Mailboxes`` of one node.
+
+    Args:
+        reader: the local store.
+        projection: keeps it level with the log.
+        log: what is written to.
+        drafter: makes what is written.
+        keys: open bodies.
+        subjects: where mailboxes lie in the log.
+        inquiries: ask the other members.
+        members: names all members of this node's swarm, by the hex of their key.
+        clock: the time.
+        settings: bounds.
+
+    Attributes:
+        in_flight: commands under way.
+        unopened: messages left out of listings because their key is gone.
+    """
+
+    def __init__(
+        self,
+        *,
+        reader: Reader,
+        projection: Projection,
+        log: EventLog,
+        drafter: Drafter,
+        keys: PeriodKeys,
+        subjects: MailboxSubjects,
+        inquiries: Inquiries,
+        members: Callable[[], Sequence[str]],
+        clock: Clock,
+        settings: MailboxSettings | None = None,
+    ) -> None:
+        self.in_flight = 0
+        self.unopened = 0
+        self._reader = reader
+        self._projection = projection
+        self._log = log
+        self._drafter = drafter
+        self._keys = keys
+        self._subjects = subjects
+        self._inquiries = inquiries
+        self._members = members
+        self._clock = clock
+        self._settings = settings or MailboxSettings()
+        self._turns: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a command would be refused now."""
+        return self.in_flight >= self._settings.in_flight or self._projection.behind > self._settings.behind
+
+    async def execute(self, command: Command) -> SwarmAnswer:
+        """See ``Mailboxes.execute``."""
+        if self.busy:
+            raise Refused(503, _BUSY)
+        settings = self._settings
+        self.in_flight += 1
+        place = self._subjects.place(command.account)
+        inquiry = self._inquiries.open(command, place.tag, self._members())
+        try:
+            await self._carry_out(place, inquiry)
+            return await self._inquiries.answers(inquiry, own_s=settings.own_s, others_s=settings.members_s)
+        except LogFull as error:
+            raise Refused(503, _FULL) from error
+        except (EventLogError, BodyGone, KeyGone, TimeoutError) as error:
+            raise Refused(503, _BUSY) from error
+        finally:
+            self._inquiries.close(inquiry)
+            self.in_flight -= 1
+
+    async def _carry_out(self, place: Place, inquiry: Inquiry) -> None:
+        """Bring into the log what the command needs, and ask all members for their results."""
+        decision, last_sequence = self._decide(place, inquiry.command)
+        if not decision.events:
+            self._inquiries.ask(inquiry, (), last_sequence)
+            return
+        if not decision.guarded:
+            try:
+                await self._append_freely(place, inquiry, decision)
+            except LogUnavailable as error:
+                if not error.maybe_stored:
+                    raise
+            else:
+                return
+        turn = self._turns.setdefault(place.tag, asyncio.Lock())
+        async with turn:
+            await self._append_guarded(place, inquiry)
+            # The next in turn decides on what this one has done.
+            async with asyncio.timeout(self._settings.own_s):
+                await asyncio.shield(inquiry.own)
+
+    def _decide(self, place: Place, command: Command) -> tuple[Decision, int]:
+        settings = self._settings
+        with self._reader.view(place.tag, self._clock.now_ms()) as view:
+            return decide(command, view, settings.quotas, settings.retention), view.last_sequence
+
+    async def _append_freely(self, place: Place, inquiry: Inquiry, decision: Decision) -> None:
+        drafts = await self._drafter.drafts(place, decision.events)
+        self._inquiries.ask(inquiry, [draft.event_id for draft in drafts], 0)
+        for draft in drafts:
+            await self._log.append(place.subject, draft.payload, ttl_s=draft.ttl_s)
+
+    async def _append_guarded(self, place: Place, inquiry: Inquiry) -> None:
+        """Decide and append, anew whenever somebody else was faster or it is not known whether an append worked.
+
+        Raises:
+            EventLogError: given up; what was appended stays, and is carried out by all members.
+        """
+        attempted: list[bytes] = list(inquiry.events)
+        acknowledged: set[bytes] = set()
+        last_known = (0, 0)
+        for _ in range(self._settings.tries):
+            if inquiry.own.done():
+                return  # what was in doubt has come back as folded
+            decision, last_sequence = self._decide(place, inquiry.command)
+            done = [e for e in attempted if e in acknowledged or self._inquiries.has_folded(inquiry, e)]
+            drafts = await self._drafter.drafts(place, decision.events)
+            self._inquiries.ask(inquiry, [*done, *(draft.event_id for draft in drafts)], last_sequence)
+            attempted = [*done, *(draft.event_id for draft in drafts)]
+            # The log may have forgotten the last event that the store knows of: then it named an earlier one.
+            expected = last_known[1] if last_known[0] == last_sequence else last_sequence
+            try:
+                for draft in drafts:
+                    expected = await self._log.append(
+                        place.subject, draft.payload, expected=expected, ttl_s=draft.ttl_s
+                    )
+                    acknowledged.add(draft.event_id)
+            except WrongExpectedSequence as wrong:
+                async with asyncio.timeout(self._settings.own_s):
+                    await self._projection.reached(wrong.actual)
+                last_known = (last_sequence, wrong.actual)
+            except LogUnavailable as error:
+                if not error.maybe_stored:
+                    raise
+            else:
+                return
+        raise LogUnavailable("others are always faster on this mailbox; try again later")
+
+    async def read(
+        self, account: bytes, namespace: int, *, after: bytes | None, max_count: int | None, max_bytes: int
+    ) -> Page:
+        """See ``Mailboxes.read``."""
+        place = self._subjects.place(account)
+        page = self._reader.page(
+            place.tag,
+            namespace,
+            after=after,
+            max_count=max_count,
+            max_bytes=max_bytes,
+            now_ms=self._clock.now_ms(),
+        )
+        messages: list[Message] = []
+        for stored in page.messages:
+            key = self._keys.known(stored.period) or await self._opening_key(stored.period)
+            data = None if key is None else unseal(key, stored.hash, stored.sealed)
+            if data is None:
+                self.unopened += 1
+                continue
+            messages.append(Message(stored.hash, stored.timestamp_ms, stored.expiry_ms, data))
+        return Page(messages, page.more)
+
+    async def _opening_key(self, period: int) -> AESGCM | None:
+        try:
+            return await self._keys.opening_key(period)
+        except EventLogError as error:
+            raise Refused(503, _BUSY) from error
+
+    async def expiries(self, account: bytes, hashes: Sequence[bytes]) -> dict[bytes, int]:
+        """See ``Mailboxes.expiries``."""
+        with self._reader.view(self._subjects.place(account).tag, self._clock.now_ms()) as view:
+            return {h: record.expiry_ms for h, record in view.find(hashes).items()}
+
+    async def revoked(self, account: bytes) -> frozenset[bytes]:
+        """See ``Mailboxes.revoked``."""
+        with self._reader.view(self._subjects.place(account).tag, self._clock.now_ms()) as view:
+            return frozenset(view.revoked())

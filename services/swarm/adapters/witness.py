@@ -1,0 +1,172 @@
+"""A member's part of an answer: computed and signed when its own store has folded the events, if somebody waits.
+
+Whoever was asked by a client tells all members that it waits, under a token that expires, before or while it appends
+the events. The note may come behind the events it is about: what was folded lately is remembered as long as a note may
+still come. What nobody waits for is signed by nobody.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from naisho.protocol.signing import SigningKey
+from services.chassis.clock import Clock
+from services.swarm.adapters.store.reader import Reader
+from services.swarm.domain.commands import Command, Store
+from services.swarm.domain.evolve import Changes
+from services.swarm.domain.ports import MemberAnswer
+from services.swarm.domain.results import member_result, result_text
+from services.swarm.projections.arrivals import Arrived
+
+#: Most notes, and most events without one, that are remembered; beyond it the oldest are forgotten.
+_REMEMBERED: Final = 20_000
+
+#: Takes the answer to a note.
+Answer = Callable[[bytes, MemberAnswer], None]
+
+
+class Position(Protocol):
+    """What knows how far the store is."""
+
+    @property
+    def position(self) -> int:
+        """Everything up to this sequence is folded."""
+        ...
+
+
+@dataclass(slots=True, repr=False)
+class Note:
+    """Somebody waits for this member's part of an answer.
+
+    Attributes:
+        token: 8 bytes, what the answer is known by; a second note with the same token replaces the first.
+        events: ids of the events that carry out the command, in order.
+        position: without events: answer when everything up to here is folded.
+        mailbox: tag of the mailbox.
+        command: what the result is computed from.
+        answer: takes the result.
+    """
+
+    token: bytes
+    events: Sequence[bytes]
+    position: int
+    mailbox: bytes
+    command: Command
+    answer: Answer
+    expires: float = 0.0
+    folded: dict[bytes, Changes] = field(default_factory=dict)
+
+
+class Witness:
+    """Answers notes.
+
+    Args:
+        reader: this member's store.
+        position: how far that is.
+        key: the node's, which signs results.
+        clock: the time.
+        remember_s: how long a note is waited on, and an event without a note remembered.
+
+    Attributes:
+        signed: results signed so far.
+    """
+
+    def __init__(self, reader: Reader, position: Position, key: SigningKey, clock: Clock, *, remember_s: float) -> None:
+        self.signed = 0
+        self._reader = reader
+        self._position = position
+        self._key = key
+        self._clock = clock
+        self._remember_s = remember_s
+        self._notes: OrderedDict[bytes, Note] = OrderedDict()
+        self._awaited: dict[bytes, Note] = {}
+        self._awaiting_position: dict[bytes, Note] = {}
+        #: Events folded before anybody asked, with the moment they may be forgotten.
+        self._early: OrderedDict[bytes, tuple[float, Changes]] = OrderedDict()
+
+    def folded(self, arrived: Sequence[Arrived], changes: Sequence[Changes | None]) -> None:
+        """Hear what was committed."""
+        now = self._clock.monotonic()
+        self._forget(now)
+        for event, changed in zip(arrived, changes, strict=True):
+            if changed is None:
+                continue
+            note = self._awaited.pop(event.event_id, None)
+            if note is None:
+                self._early[event.event_id] = (now + self._remember_s, changed)
+                continue
+            note.folded[event.event_id] = changed
+            if len(note.folded) == len(note.events):
+                self._answer(note)
+        for note in [n for n in self._awaiting_position.values() if n.position <= self._position.position]:
+            self._answer(note)
+
+    def take(self, note: Note) -> None:
+        """Answer a note, now or when its events are folded."""
+        now = self._clock.monotonic()
+        self._forget(now)
+        note.expires = now + self._remember_s
+        before = self._notes.pop(note.token, None)
+        if before is not None:
+            note.folded.update(before.folded)
+            self._drop(before)
+        self._notes[note.token] = note
+        if not note.events:
+            self._awaiting_position[note.token] = note
+            if note.position <= self._position.position:
+                self._answer(note)
+            return
+        for event_id in note.events:
+            if event_id in note.folded:
+                continue
+            early = self._early.pop(event_id, None)
+            if early is None:
+                self._awaited[event_id] = note
+            else:
+                note.folded[event_id] = early[1]
+        if len(note.folded) == len(note.events):
+            self._answer(note)
+
+    def has_folded(self, token: bytes, event_id: bytes) -> bool:
+        """Tell whether an event that a note is about is folded."""
+        note = self._notes.get(token)
+        return note is not None and event_id in note.folded
+
+    def _answer(self, note: Note) -> None:
+        if self._notes.get(note.token) is not note:
+            return  # expired, or replaced by another note
+        del self._notes[note.token]
+        self._awaiting_position.pop(note.token, None)
+        if note.expires >= self._clock.monotonic():
+            note.answer(note.token, self._result(note))
+
+    def _result(self, note: Note) -> MemberAnswer:
+        changes = Changes()
+        for event_id in note.events:
+            changes.add(note.folded[event_id])
+        command = note.command
+        with self._reader.view(note.mailbox, self._clock.now_ms()) as view:
+            result = member_result(command, changes, view)
+        if "failed" not in result:
+            account = "" if isinstance(command, Store) else command.account.hex()
+            signature = self._key.sign(result_text(account, command, result))
+            result["signature"] = b64encode(signature).decode()
+            self.signed += 1
+        return result
+
+    def _forget(self, now: float) -> None:
+        notes, early = self._notes, self._early
+        while notes and (len(notes) > _REMEMBERED or next(iter(notes.values())).expires < now):
+            self._drop(notes.popitem(last=False)[1])
+        while early and (len(early) > _REMEMBERED or next(iter(early.values()))[0] < now):
+            early.popitem(last=False)
+
+    def _drop(self, note: Note) -> None:
+        self._awaiting_position.pop(note.token, None)
+        for event_id in note.events:
+            if self._awaited.get(event_id) is note:
+                del self._awaited[event_id]

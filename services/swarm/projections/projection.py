@@ -1,0 +1,173 @@
+"""Following the log into the local store: what arrived at once is folded in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Protocol
+
+from services.chassis.clock import Clock
+from services.chassis.eventlog.port import Batch, EventLog, LoggedEvent
+from services.swarm.domain.evolve import Changes
+from services.swarm.projections.arrivals import Anchor, Arrivals, Arrived
+
+
+class FoldingStore(Protocol):
+    """The part of the local store that a projection writes to."""
+
+    def fold(self, arrivals: Arrivals) -> Awaitable[Sequence[Changes | None]]:
+        """Fold arrivals; when that is on the disk, say what each event changed, if it is young and new."""
+        ...
+
+
+class Decoder(Protocol):
+    """Reads what the log delivers."""
+
+    def __call__(self, logged: LoggedEvent, *, young: bool) -> Arrived | None:
+        """Return the event, or ``None`` if it is no mailbox event that this version can read."""
+        ...
+
+
+#: Told of each batch once it is on the disk: the events, and what each of them changed.
+Observer = Callable[[Sequence[Arrived], Sequence[Changes | None]], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectionSettings:
+    """How a projection paces itself.
+
+    Attributes:
+        young_s: events stored by the log less than this ago may still be waited for.
+        busy_events: a batch of at least so many events means that the next one should gather for a while.
+        gather_s: for how long; a commit costs the same whether it holds one event or twenty.
+        ahead: batches handed to the store and not yet on the disk.
+        idle_position_s: how often a position that moved without events is written.
+    """
+
+    young_s: float = 5.0
+    busy_events: int = 4
+    gather_s: float = 0.005
+    ahead: int = 2
+    idle_position_s: float = 10.0
+
+
+class Projection:
+    """Keeps a store level with the log.
+
+    Args:
+        name: which follower it is, among this store's.
+        log: what is followed.
+        store: what it is folded into.
+        decode: reads events.
+        clock: the time.
+        settings: its pace.
+
+    Attributes:
+        position: everything followed is on this node's disk up to this sequence of the log.
+        behind: events that wait in the log, as far as it said.
+        unreadable: events skipped because they could not be read.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        log: EventLog,
+        store: FoldingStore,
+        decode: Decoder,
+        *,
+        clock: Clock,
+        settings: ProjectionSettings | None = None,
+    ) -> None:
+        self.name = name
+        self.position = 0
+        self.behind = 0
+        self.unreadable = 0
+        self._log = log
+        self._store = store
+        self._decode = decode
+        self._clock = clock
+        self._settings = settings or ProjectionSettings()
+        self._observers: list[Observer] = []
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._numbers = count()
+        self._written = 0.0
+        self._folding = 0
+
+    def observe(self, observer: Observer) -> None:
+        """Have every batch reported; the observer must not raise."""
+        self._observers.append(observer)
+
+    def reached(self, sequence: int) -> asyncio.Future[None]:
+        """Return what is done when everything up to a sequence is folded; the caller bounds the wait."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self.position >= sequence:
+            done.set_result(None)
+        else:
+            heapq.heappush(self._waiting, (sequence, next(self._numbers), done))
+        return done
+
+    async def follow(self, name: str, subjects: Sequence[str], *, after: int) -> None:
+        """Follow subjects for ever.
+
+        Args:
+            name: the follower's, as the membership authority made it.
+            subjects: patterns of the shards.
+            after: the store's position.
+
+        Raises:
+            EventLogError: the log does not let us.
+            sqlite3.Error: the store cannot take it; what was not folded is followed again next time.
+        """
+        self.position = after
+        follower = self._log.follow(name, subjects, after=after)
+        under_way: list[asyncio.Future[None]] = []
+        try:
+            async for batch in follower:
+                under_way.append(asyncio.ensure_future(self._fold(batch)))
+                if len(under_way) > self._settings.ahead or under_way[0].done():
+                    await under_way.pop(0)
+                if len(batch.events) >= self._settings.busy_events and not batch.pending:
+                    await self._clock.sleep(self._settings.gather_s)
+        finally:
+            await follower.close()
+            for fold in under_way:
+                fold.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
+
+    async def _fold(self, batch: Batch) -> None:
+        self.behind = batch.pending
+        arrived = self._read(batch.events)
+        now = self._clock.monotonic()
+        changes: Sequence[Changes | None] = ()
+        if arrived or self._folding or now - self._written >= self._settings.idle_position_s:
+            self._written = now
+            anchor = None if arrived or self._folding else await self._anchor(batch.position)
+            self._folding += 1
+            try:
+                changes = await self._store.fold(Arrivals(self.name, arrived, batch.position, anchor))
+            finally:
+                self._folding -= 1
+        self.position = max(self.position, batch.position)
+        if arrived:
+            for observer in self._observers:
+                observer(arrived, changes)
+        while self._waiting and self._waiting[0][0] <= self.position:
+            done = heapq.heappop(self._waiting)[2]
+            if not done.done():
+                done.set_result(None)
+
+    async def _anchor(self, position: int) -> Anchor | None:
+        """Look at what the log has at a position that moved without events of ours."""
+        event = await self._log.read(position)
+        arrived = None if event is None else self._decode(event, young=False)
+        return None if arrived is None else Anchor(arrived.sequence, arrived.event_id, arrived.time_ns)
+
+    def _read(self, events: Sequence[LoggedEvent]) -> list[Arrived]:
+        young_since = self._clock.now_ms() * 1_000_000 - int(self._settings.young_s * 1e9)
+        arrived = [self._decode(event, young=event.time_ns >= young_since) for event in events]
+        readable = [a for a in arrived if a is not None]
+        self.unreadable += len(arrived) - len(readable)
+        return readable
