@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from naisho.wire.stream.v1.stream_pb2 import Frame, Packet
 from services.chassis.packed.frames import BUSY, FAILED, Handler, Limits, Outbox, Reply
@@ -83,7 +83,9 @@ async def serve_packed(
         await reader
     finally:
         reader.cancel()
-        await asyncio.gather(reader, *exchange.cancel(), return_exceptions=True)
+        # Behind this, every task of a call has begun, and will clear up after itself when it is cancelled.
+        await asyncio.gather(reader, return_exceptions=True)
+        await asyncio.gather(*exchange.cancel(), return_exceptions=True)
 
 
 class _Exchange:
@@ -94,7 +96,7 @@ class _Exchange:
         self._limits = limits
         self._load = load
         self._outbox = Outbox(limits.packet_bytes)
-        self._under_way: dict[int, asyncio.Future[Reply]] = {}
+        self._under_way: dict[int, asyncio.Future[Any]] = {}
         self._ended = False
         self._reading = True
         self._taken = asyncio.Event()
@@ -122,12 +124,13 @@ class _Exchange:
         self._taken.set()
         return packet
 
-    def cancel(self) -> list[asyncio.Future[Reply]]:
+    def cancel(self) -> list[asyncio.Future[Any]]:
         """Cancel everything under way and return it."""
         self._ended = True
-        for future in self._under_way.values():
+        under_way = list(self._under_way.values())
+        for future in under_way:
             future.cancel()
-        return list(self._under_way.values())
+        return under_way
 
     def _begin(self, frame: Frame) -> None:
         number, body, load = frame.id, frame.body, self._load
@@ -146,24 +149,43 @@ class _Exchange:
             if isinstance(answer, Reply):
                 self._answer(number, answer)
                 return
-            future = asyncio.ensure_future(answer)
+            if isinstance(answer, asyncio.Future):
+                answer.add_done_callback(partial(self._finish, number, size))
+                self._under_way[number] = answer
+            else:
+                self._under_way[number] = asyncio.create_task(self._await(number, size, answer))
         except Exception as error:  # noqa: BLE001 - whatever a handler raises, its caller gets an answer
             self._fail(number, error)
             return
         load.begin(size)
-        self._under_way[number] = future
-        future.add_done_callback(partial(self._finish, number, size))
+
+    async def _await(self, number: int, size: int, answer: Awaitable[Reply]) -> None:
+        try:
+            self._answer(number, await answer)
+        except asyncio.CancelledError:
+            self._give_up(number)
+            raise
+        except Exception as error:  # noqa: BLE001 - as above
+            self._fail(number, error)
+        finally:
+            self._end(number, size)
 
     def _finish(self, number: int, size: int, future: asyncio.Future[Reply]) -> None:
-        self._load.end(size)
-        del self._under_way[number]
         if future.cancelled():
-            if not self._ended:
-                self._fail(number, None)
+            self._give_up(number)
         elif (error := future.exception()) is not None:
             self._fail(number, error)
         else:
             self._answer(number, future.result())
+        self._end(number, size)
+
+    def _give_up(self, number: int) -> None:
+        if not self._ended:  # the handler cancelled itself
+            self._fail(number, None)
+
+    def _end(self, number: int, size: int) -> None:
+        self._load.end(size)
+        del self._under_way[number]
         self._close_if_done()
 
     def _close_if_done(self) -> None:
