@@ -110,7 +110,7 @@ class OnionService:
             not_ready=self._not_ready,
         )
         limits = _http_limits(settings)
-        self.https = HttpServer(site, limits, _tls(self._identity))
+        self.https = HttpServer(site, limits, tls_context(self._identity))
         self.plain = HttpServer(SeedSite(told), limits) if settings.seed is not None else None
 
     async def start(self) -> None:
@@ -203,7 +203,8 @@ def _http_limits(settings: OnionSettings) -> HttpLimits:
     )
 
 
-def _tls(identity: Identity) -> ssl.SSLContext:
+def tls_context(identity: Identity) -> ssl.SSLContext:
+    """Return the context of a server that shows an identity to whoever asks, and asks nobody for his."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])

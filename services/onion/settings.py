@@ -24,7 +24,7 @@ class HttpSettings:
     answer_time: Annotated[Duration, Range(0.1)] = field(default=Duration(MINUTE))
     write_time: Annotated[Duration, Range(0.1)] = field(default=Duration(10))
     idle_time: Annotated[Duration, Range(0.1)] = field(default=Duration(MINUTE))
-    slowest: Annotated[Size, Range(1)] = field(default=Size(16 * 1024))
+    slowest: Annotated[Size, Range(1)] = field(default=Size(4 * 1024))
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,9 +36,9 @@ from naisho.protocol.signing import SigningKey
 from services.chassis.certificates import Identity
 from services.chassis.hosting import running
 from services.chassis.packed import Reply
-from services.chassis.settings import Address, Secret
+from services.chassis.settings import Address, Duration, Secret
 from services.onion.bootstrap import OnionService, bootstrap
-from services.onion.settings import HttpSettings, OnionSettings, ReachabilitySettings
+from services.onion.settings import OnionSettings, ReachabilitySettings
 
 LOOPBACK = "127.0.0.1"
 NETWORK = "n-lab"
@@ -77,6 +77,7 @@ class FakeMailbox:
     async def watch_directory(self) -> AsyncIterator[bytes]:
         while True:
             yield await self.directories.get()
+            self.directories.task_done()  # the one who asked comes back for the next
 
     async def report_peers(self, reports: Sequence[tuple[bytes, bool]]) -> None:
         for report in reports:
@@ -144,7 +145,7 @@ class Lab:
         place = self.folder / f"node-{len(self.nodes)}"
         identity = Identity.make(SigningKey(seed).public.hex(), addresses=[LOOPBACK])
         identity.write(place)
-        options: dict[str, Any] = {"reachability": ReachabilitySettings(interval=0), "http": HttpSettings()} | settings
+        options: dict[str, Any] = {"reachability": ReachabilitySettings(interval=Duration(0))} | settings
         chosen = OnionSettings(
             network_file=self.network_file,
             node_key=Secret(seed.hex().encode()),
@@ -186,10 +187,7 @@ class Lab:
         for node in self.nodes:
             node.mailbox.directories.put_nowait(directory.signed)
         for node in self.nodes:
-            await node.service.lifecycle.wait_until(lambda life: life.ready)
-            async with asyncio.timeout(5):
-                while node.service.network.directory is None or node.service.network.directory.epoch < directory.epoch:
-                    await asyncio.sleep(0)
+            await node.mailbox.directories.join()
         return directory
 
 

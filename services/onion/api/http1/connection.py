@@ -54,6 +54,7 @@ class Connection(asyncio.Protocol):
         "_held",
         "_keep_alive",
         "_missing",
+        "_moved",
         "_parts",
         "_paused",
         "_pending",
@@ -89,6 +90,8 @@ class Connection(asyncio.Protocol):
         #: What the transport has not been given yet of a response; how much it has.
         self._rest: memoryview | None = None
         self._progress = 0
+        #: How much of a body had moved at the last look.
+        self._moved = 0
         self._paused = False
 
     # What the transport tells.
@@ -107,10 +110,7 @@ class Connection(asyncio.Protocol):
         elif self.phase in _ANSWERING:
             self._put_aside(data)
 
-    def eof_received(self) -> bool:
-        """Finish what is being answered, then close; otherwise close now."""
-        self._keep_alive = False
-        return self.phase in _ANSWERING
+    # An end of what the client sends is the end of the connection: nobody waits for an answer behind it.
 
     def pause_writing(self) -> None:
         """Wait with further pieces: the client has not taken the last ones."""
@@ -126,9 +126,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, _error: Exception | None) -> None:
         """Drop everything that was held for this client."""
         self.phase = Phase.CLOSING
-        if self._pending is not None:
-            self._pending.cancel()
-            self._pending = None
+        self._give_up_answer()
         self._end()
         self._buffer = b""
         self._server.forget(self)
@@ -141,9 +139,7 @@ class Connection(asyncio.Protocol):
             if not self._put_off(now, self._server.limits.body_time, self._held):
                 self._refuse(SLOW)
         elif self.phase is Phase.ANSWER:
-            if self._pending is not None:
-                self._pending.cancel()
-                self._pending = None
+            self._give_up_answer()
             self._refuse(LATE)
         elif self.phase is Phase.WRITE:
             if not self._put_off(now, self._server.limits.write_time, self._progress):
@@ -172,12 +168,17 @@ class Connection(asyncio.Protocol):
 
     def _enter(self, phase: Phase, seconds: float) -> None:
         self.phase = phase
+        self._moved = 0
         self.begun = self._server.time()
         self.deadline = self.begun + seconds
 
-    def _put_off(self, now: float, patience: float, progress: int) -> bool:
-        self.deadline = self.begun + patience + progress / self._server.limits.slowest
-        return self.deadline > now
+    def _put_off(self, now: float, patience: float, moved: int) -> bool:
+        """Wait on if enough of the body has moved since the last look."""
+        if moved - self._moved < patience * self._server.limits.slowest:
+            return False
+        self._moved = moved
+        self.deadline = now + patience
+        return True
 
     def _close(self) -> None:
         self._enter(Phase.CLOSING, self._server.limits.linger_time)
@@ -292,6 +293,11 @@ class Connection(asyncio.Protocol):
         failed = future.cancelled() or error is not None
         self._respond(FAILED if failed else future.result(), self._head)
         self._go_on()
+
+    def _give_up_answer(self) -> None:
+        if self._pending is not None:
+            pending, self._pending = self._pending, None
+            self._server.give_up(pending)
 
     def _respond(self, response: Response, head: Head) -> None:
         self._keep_alive = self._keep_alive and head.keep_alive and not self._server.draining

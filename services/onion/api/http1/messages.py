@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, Protocol
 TEXT: Final = "text/plain"
 JSON: Final = "application/json"
 BINARY: Final = "application/octet-stream"
+_REASONS: Final = {status.value: status.phrase for status in HTTPStatus}
 
 
 class Head(NamedTuple):
@@ -66,11 +67,11 @@ class HttpLimits:
         fields: number of headers; beyond, 431.
         handshake: for the TLS handshake.
         head_time: from a request's first byte to the end of its headers.
-        body_time: from there to the end of the body, and a second more for every ``slowest`` bytes that have come;
-            beyond, 408.
+        body_time: until a body has arrived, or at least ``slowest`` bytes of it for each second,
+            and so on; beyond, 408.
         answer_time: from there until the answer begins; beyond, 504.
-        write_time: until the client has taken the answer, and a second more for every ``slowest`` bytes that it has
-            taken; beyond, the connection is cut.
+        write_time: until the client has taken an answer, or at least ``slowest`` bytes of it for each
+            second, and so on; beyond, the connection is cut.
         slowest: bytes per second that a client must manage.
         idle_time: between requests.
         linger_time: how long a refused body is still read and dropped, so that the client sees the refusal.
@@ -87,7 +88,7 @@ class HttpLimits:
     body_time: float = 10.0
     answer_time: float = 60.0
     write_time: float = 10.0
-    slowest: int = 16 * 1024
+    slowest: int = 4 * 1024
     idle_time: float = 60.0
     linger_time: float = 3.0
 
@@ -102,15 +103,12 @@ LATE: Final = Response(504, b"Request time out")
 
 def encode(response: Response, *, keep_alive: bool, date: bytes, only_head: bool = False) -> bytes:
     """Write a response as HTTP/1.1. `date` is the value of the Date header."""
-    try:
-        reason = HTTPStatus(response.status).phrase
-    except ValueError:  # relayed from another server
-        reason = ""
-    extra = "".join(f"{name}: {value}\r\n" for name, value in response.headers)
+    status, body, content_type, headers = response
+    extra = "".join(f"{name}: {value}\r\n" for name, value in headers) if headers else ""
+    if not keep_alive:
+        extra += "Connection: close\r\n"
     head = (
-        f"HTTP/1.1 {response.status} {reason}\r\n"
-        f"Content-Type: {response.content_type}\r\n"
-        f"Content-Length: {len(response.body)}\r\n"
-        f"{extra}{'' if keep_alive else 'Connection: close' + chr(13) + chr(10)}Date: "
+        f"HTTP/1.1 {status} {_REASONS.get(status, '')}\r\n"  # others are relayed from servers
+        f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n{extra}Date: "
     )
-    return b"%b%b\r\n\r\n%b" % (head.encode("latin-1"), date, b"" if only_head else response.body)
+    return b"%b%b\r\n\r\n%b" % (head.encode("latin-1"), date, b"" if only_head else body)

@@ -17,13 +17,17 @@ from typing import Final
 
 from services.onion.api.http1.messages import Head
 
-_TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")
-_TARGET: Final = re.compile(rb"[\x21-\x7e]{1,2048}")
-_FORBIDDEN: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?!\n)")
-_LENGTH: Final = re.compile(rb"[0-9]{1,15}")
+# Sets of bytes, for ``translate`` to delete: what is left over is not in the set. Many times faster than expressions.
+_TOKEN: Final = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_VISIBLE: Final = bytes(range(0x21, 0x7F))
+_TEXT: Final = b"\t \r\n" + _VISIBLE + bytes(range(0x80, 0x100))
+_LONGEST_NAME: Final = 64
+_LONGEST_TARGET: Final = 2048
+_LONGEST_LENGTH: Final = 15
 _CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,8})(?:[ \t]*;[\t\x20-\x7e]*)?")
 _LONGEST_CHUNK_LINE: Final = 256
 _LONGEST_TRAILERS: Final = 2048
+_VERSIONS: Final = frozenset((b"HTTP/1.1", b"HTTP/1.0"))
 _SINGLE: Final = frozenset((b"content-length", b"transfer-encoding", b"host"))
 
 
@@ -61,18 +65,19 @@ def parse_head(head: bytes, max_fields: int) -> Head:
     Raises:
         BadRequest, HeadTooLarge, UnknownVersion: see the module.
     """
-    if _FORBIDDEN.search(head) is not None:
-        raise BadRequest("control characters in the request's head")
     lines = head.split(b"\r\n")
-    if len(lines) > max_fields + 1:
+    breaks = len(lines) - 1
+    if head.translate(None, _TEXT) or head.count(b"\r") != breaks or head.count(b"\n") != breaks:
+        raise BadRequest("control characters in the request's head")
+    if breaks > max_fields:
         raise HeadTooLarge(f"more than {max_fields} headers")
     request_line = lines[0].split(b" ")
     if len(request_line) != 3:  # noqa: PLR2004 - method, target, version
         raise BadRequest("the request line is not: METHOD TARGET VERSION")
     method, target, version = request_line
-    if _TOKEN.fullmatch(method) is None or _TARGET.fullmatch(target) is None:
+    if not _is_token(method) or not 0 < len(target) <= _LONGEST_TARGET or target.translate(None, _VISIBLE):
         raise BadRequest("malformed method or target")
-    if version not in {b"HTTP/1.1", b"HTTP/1.0"}:
+    if version not in _VERSIONS:
         raise UnknownVersion("only HTTP/1.1 is spoken here")
     headers = _headers(lines)
     keep_alive = version == b"HTTP/1.1"
@@ -82,11 +87,15 @@ def parse_head(head: bytes, max_fields: int) -> Head:
     return Head(method.decode(), target.decode(), headers, _length(headers), keep_alive)
 
 
+def _is_token(text: bytes) -> bool:
+    return 0 < len(text) <= _LONGEST_NAME and not text.translate(None, _TOKEN)
+
+
 def _headers(lines: list[bytes]) -> dict[bytes, bytes]:
     headers: dict[bytes, bytes] = {}
     for i in range(1, len(lines)):
         name, colon, value = lines[i].partition(b":")
-        if not colon or _TOKEN.fullmatch(name) is None:
+        if not colon or not _is_token(name):
             raise BadRequest("malformed header")
         name = name.lower()
         if name in _SINGLE and name in headers:
@@ -104,7 +113,7 @@ def _length(headers: dict[bytes, bytes]) -> int | None:
         return None
     if length is None:
         return 0
-    if _LENGTH.fullmatch(length) is None:
+    if not length.isdigit() or len(length) > _LONGEST_LENGTH:
         raise BadRequest("Content-Length is not a number")
     return int(length)
 

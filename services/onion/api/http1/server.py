@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import socket
 import ssl
@@ -48,7 +47,11 @@ class HttpServer:
         self.date = b""
         self._tls = tls
         self._connections: set[Connection] = set()
+        #: Those in their handshake, and the tasks that lead them through it.
+        self._newcomers: set[Connection] = set()
         self._greetings: set[asyncio.Task[None]] = set()
+        #: Answers that nobody waits for any more, until they have ended.
+        self._given_up: set[asyncio.Future[Response]] = set()
         self._listener: socket.socket | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._idle = asyncio.Event()
@@ -86,6 +89,7 @@ class HttpServer:
         await asyncio.gather(*self._greetings, return_exceptions=True)
         if self._connections:  # their transports tell them in the next turns of the loop
             await self._empty.wait()
+        await asyncio.gather(*self._given_up, return_exceptions=True)
         if self._timer is not None:
             self._timer.cancel()
 
@@ -99,7 +103,7 @@ class HttpServer:
     @property
     def connections(self) -> int:
         """Open connections, those still in their handshake included."""
-        return len(self._connections) + len(self._greetings)
+        return len(self._connections) + len(self._newcomers)
 
     # What connections ask.
 
@@ -141,6 +145,12 @@ class HttpServer:
         """Log that the site failed: the error's type and place, never its text, which may quote the request."""
         log.error("a request failed: %s at %s", type(error).__name__, _place(error.__traceback__))
 
+    def give_up(self, answer: asyncio.Future[Response]) -> None:
+        """Cancel an answer that nobody waits for any more."""
+        answer.cancel()
+        self._given_up.add(answer)
+        answer.add_done_callback(self._given_up.discard)
+
     def forget(self, connection: Connection) -> None:
         """Drop a closed connection."""
         self._connections.discard(connection)
@@ -149,6 +159,7 @@ class HttpServer:
 
     def keep(self, connection: Connection) -> None:
         """Take in a connection whose handshake is done."""
+        self._newcomers.discard(connection)
         self._connections.add(connection)
         self._empty.clear()
 
@@ -169,11 +180,13 @@ class HttpServer:
                 self.crowded_out += 1
                 wire.close()
                 continue
-            task = self._loop.create_task(self._greet(wire, str(address[0])))
+            connection = Connection(self, str(address[0]))
+            self._newcomers.add(connection)
+            task = self._loop.create_task(self._greet(wire, connection))
             self._greetings.add(task)
             task.add_done_callback(self._greetings.discard)
 
-    async def _greet(self, wire: socket.socket, peer: str) -> None:
+    async def _greet(self, wire: socket.socket, connection: Connection) -> None:
         wire.setblocking(False)
         wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         options: dict[str, Any] = {}
@@ -184,8 +197,12 @@ class HttpServer:
                 "ssl_handshake_timeout": limits.handshake,
                 "ssl_shutdown_timeout": limits.linger_time,
             }
-        with contextlib.suppress(OSError):  # of the handshake; errors of TLS are OSErrors
-            await self._loop.connect_accepted_socket(lambda: Connection(self, peer), wire, **options)
+        try:
+            await self._loop.connect_accepted_socket(lambda: connection, wire, **options)
+        except OSError:
+            return  # the client left, or failed the handshake: errors of TLS are OSErrors, too
+        finally:
+            self._newcomers.discard(connection)
 
     def _listen(self, *, on: bool) -> None:
         if self._listener is None:
