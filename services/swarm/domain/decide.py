@@ -51,15 +51,14 @@ class Decision:
 
     Attributes:
         events: none if the mailbox is already as the command wants it.
-        guarded: the first event expects ``view.last_sequence`` and each further one the sequence of the one before it;
-            if that fails, fold what is new and decide again. Not guarded: a first store, which is idempotent.
+        guarded: it holds only if the view was up to date. The first event expects ``view.last_sequence`` and each
+            further one the sequence of the one before it; without events, make sure that the log has nothing on the
+            account's subject that is not folded here. If that fails, fold what is new and decide again. Not guarded: a
+            first store, which is idempotent.
     """
 
     events: tuple[Event, ...]
     guarded: bool
-
-
-NOTHING: Final = Decision((), guarded=False)
 
 
 def decide(command: Command, view: MailboxView, quotas: Quotas, retention: Retention) -> Decision:
@@ -118,7 +117,7 @@ def _store(command: Store, view: MailboxView, quotas: Quotas) -> Decision:
     elif command.expiry_ms > known.expiry_ms:
         events.append(_extended(known, command.expiry_ms))
     events += _deleted(replaced)
-    return Decision(tuple(events), guarded=bool(events) and (outbox or known is not None))
+    return Decision(tuple(events), guarded=outbox or known is not None)
 
 
 def _check_quotas(command: Store, view: MailboxView, quotas: Quotas, replaced: Sequence[MessageRecord]) -> None:
@@ -162,7 +161,7 @@ def _delete(messages: Iterable[MessageRecord]) -> Decision:
 
 
 def _guarded(events: Sequence[Event]) -> Decision:
-    return Decision(tuple(events), guarded=True) if events else NOTHING
+    return Decision(tuple(events), guarded=True)
 
 
 def _extended(message: MessageRecord, expiry_ms: int) -> Stored:

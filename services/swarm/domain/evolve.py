@@ -94,7 +94,11 @@ def evolve(mailbox: Mailbox, event: Event, *, sequence: int, time_ms: int) -> Ev
 def _stored(
     before: MessageRecord | None, event: Stored, sequence: int, time_ms: int, changes: Changes
 ) -> MessageRecord:
-    """Merge a store: a living message keeps its order key and the later expiry, whatever the order of two stores."""
+    """Merge a store: a living message keeps its order key and the later expiry, whatever the order of two stores.
+
+    An event that names an order key is right about it and the timestamp: a replay may have met a second store of the
+    message first.
+    """
     copies = () if before is None else tuple(s for s in before.sequences if s not in event.replaces)
     if before is None or before.expiry_ms <= time_ms:
         changes.created[event.message_hash] = event.expiry_ms
@@ -107,7 +111,13 @@ def _stored(
             (*copies, sequence),
             event.size,
         )
-    after = replace(before, expiry_ms=max(before.expiry_ms, event.expiry_ms), sequences=(*copies, sequence))
+    after = replace(
+        before,
+        timestamp_ms=before.timestamp_ms if event.rank is None else event.timestamp_ms,
+        expiry_ms=max(before.expiry_ms, event.expiry_ms),
+        rank=before.rank if event.rank is None else event.rank,
+        sequences=(*copies, sequence),
+    )
     changes.present[event.message_hash] = after.expiry_ms
     if after.expiry_ms > before.expiry_ms:
         changes.moved[event.message_hash] = after.namespace

@@ -67,6 +67,13 @@ def test_a_copy_read_alone_keeps_the_first_ones_rank() -> None:
         assert [m.message_hash for m in StateView(mailbox, 100).list(0)] == [HASH, OTHER]
 
 
+def test_a_copy_that_names_the_rank_corrects_a_replay_that_met_another_store_first() -> None:
+    mailbox, _ = fold(
+        (6, 100, stored(3_000)), (7, 100, stored(1_000, message_hash=OTHER)), (8, 100, stored(3_000, rank=5))
+    )
+    assert mailbox.messages[HASH].rank == 5
+
+
 def test_what_expired_before_the_log_took_the_event_is_dead_whether_swept_or_not() -> None:
     before, _ = fold((5, 100, stored(1_000)), (6, 100, stored(9_000, message_hash=OTHER)))
     for mailbox in (before, swept(before, 1_000)):

@@ -27,7 +27,7 @@ def test_a_store_again_appends_nothing_unless_it_lives_longer(box: Box) -> None:
     for ttl in (100_000, 50_000):
         decision = box.decide(box.store_command(b"hello", ttl=ttl))
         assert decision.events == ()
-        assert not decision.guarded
+        assert decision.guarded
 
 
 def test_a_store_again_that_lives_longer_is_appended_in_full_with_its_rank(box: Box) -> None:
