@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from operators.local.nats_config import NatsConfig
 from operators.local.nats_server import NatsServer
@@ -16,6 +18,15 @@ from services.chassis.nats.settings import NatsSettings
 #: Makes and starts a server of the test's own: to be killed, frozen, restarted. Without a configuration it lets
 #: everybody do everything; a function of the server's folder may return another configuration.
 NatsServerFactory = Callable[..., NatsServer]
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run tests in asyncio's own loop, unless ``mark.asyncio(loop_factories=[...])`` names others."""
+    marker = item.get_closest_marker("asyncio")
+    factories: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
+    if marker is not None and "loop_factories" in marker.kwargs:
+        factories["uvloop"] = uvloop.new_event_loop
+    return factories
 
 
 @pytest.fixture(scope="session")

@@ -31,8 +31,9 @@ _PR_SET_PDEATHSIG: Final = 1
 #: Below the range that systems hand out to outgoing connections: a client that tries the port of a stopped server must
 #: not be given that very port as its own, and connect to itself.
 _PORTS: Final = range(20_000, 32_000)
-#: Keeps the server's heap near what it holds; it would otherwise let it double before it collects.
-_ENVIRONMENT: Final = {"GOGC": "50", "GOMEMLIMIT": "256MiB"}
+#: Collect when the heap has grown by half, not by the whole: a quarter less memory for no measurable CPU. No
+#: GOMEMLIMIT: it would have to follow the retention, and one below the living heap makes the server collect for ever.
+_ENVIRONMENT: Final = {"GOGC": "50"}
 
 
 class SyncSettings(NamedTuple):
@@ -155,6 +156,7 @@ class NatsServer:
             StartFailed: the server ended; the message ends with the tail of its log.
         """
         if not self.running:
+            self.kill()
             raise StartFailed(f"nats-server ended before it was ready{self._tail()}")
         try:
             with socket.create_connection((_HOST, self.config.port), _POLL_S) as probe:
@@ -200,7 +202,7 @@ class NatsServer:
             self._process = None
 
     def kill(self) -> None:
-        """End it as ``kill -9`` does."""
+        """End it as ``kill -9`` does; also takes note of one that ended by itself."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()

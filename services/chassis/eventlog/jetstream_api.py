@@ -51,18 +51,20 @@ def translate(error: NatsError) -> EventLogError:
 
 
 def checked(payload: bytes) -> Any:
-    """Return the JSON of an answer of JetStream.
+    """Return the JSON object of an answer of JetStream.
 
     Raises:
-        EventLogError: it is an error, or no JSON.
+        EventLogError: it is an error, or no JSON object.
     """
     try:
         answer = orjson.loads(payload)
-        problem = answer.get("error")
-    except (ValueError, AttributeError) as error:
+    except ValueError as error:
         raise LogUnavailable("the log's answer cannot be read") from error
+    if not isinstance(answer, dict):
+        raise LogUnavailable("the log's answer cannot be read")
+    problem = answer.get("error")
     if problem is not None:
-        raise _refusal(problem)
+        raise _refusal(problem if isinstance(problem, dict) else {})
     return answer
 
 
@@ -79,9 +81,10 @@ def sequence_of(payload: bytes) -> int:
     return sequence
 
 
-def _refusal(problem: Any) -> EventLogError:
-    code = int(problem.get("err_code", 0))
-    text = str(problem.get("description", "")) if isinstance(problem, dict) else ""
+def _refusal(problem: dict[str, Any]) -> EventLogError:
+    code = problem.get("err_code")
+    code = code if isinstance(code, int) else 0
+    text = str(problem.get("description", ""))
     if code in _WRONG_SEQUENCE:
         number = text.rsplit(" ", 1)[-1]
         if number.isdigit():
@@ -91,7 +94,7 @@ def _refusal(problem: Any) -> EventLogError:
         return LogFull("the log has reached its size limit; raise it, or let events expire")
     if code == _TOO_LARGE:
         return EventTooLarge(0)
-    if code in _BUSY or int(problem.get("code", 0)) == 503:  # noqa: PLR2004 - HTTP's "service unavailable"
+    if code in _BUSY or problem.get("code") == 503:  # noqa: PLR2004 - HTTP's "service unavailable"
         return LogUnavailable(f"the log cannot answer now ({code})", maybe_stored=False)
     return LogRefused(code, text)
 
@@ -115,13 +118,15 @@ def stored_event(headers: bytes | None, payload: bytes) -> LoggedEvent | None:
     Raises:
         LogUnavailable: it is neither.
     """
-    if headers is not None:
-        if headers.startswith(_NOT_FOUND):
-            return None
-        found = {name: value.decode() for name, value in _HEADER.findall(headers)}
-        if len(found) == 3:  # noqa: PLR2004 - the three that the pattern names
-            return LoggedEvent(int(found[b"Sequence"]), found[b"Subject"], payload, _nanoseconds(found[b"Time-Stamp"]))
-    raise LogUnavailable("the log's answer to a read cannot be understood")
+    if headers is not None and headers.startswith(_NOT_FOUND):
+        return None
+    found = dict(_HEADER.findall(headers or b""))
+    try:
+        return LoggedEvent(
+            int(found[b"Sequence"]), found[b"Subject"].decode(), payload, _nanoseconds(found[b"Time-Stamp"].decode())
+        )
+    except (KeyError, ValueError, OverflowError) as error:
+        raise LogUnavailable("the log's answer to a read cannot be understood") from error
 
 
 def _nanoseconds(text: str) -> int:

@@ -41,21 +41,18 @@ def read_deliveries(unread: Sequence[bytes], delivered: int) -> Deliveries:
     subjects, replies, payloads = unread[0::3], unread[1::3], unread[2::3]
     try:
         stream, consumer, times, pending = _columns(replies)
+        good = len(replies)
+        if consumer != list(range(delivered + 1, delivered + 1 + good)):
+            expected = zip(count(), consumer, count(delivered + 1))
+            good = next(at for at, number, wanted in expected if number != wanted)
+        left = int(pending[good - 1]) if good else 0
+        events = map(
+            partial(tuple.__new__, LoggedEvent),  # what LoggedEvent(...) does, without a call of Python code per event
+            zip(stream[:good], map(bytes.decode, subjects), payloads, times, strict=False),
+        )
+        return Deliveries(cast("list[LoggedEvent]", list(events)), delivered + good, left, good < len(replies))
     except (ValueError, IndexError) as error:
         raise LogUnavailable("the log's delivery cannot be read") from error
-    good = len(replies)
-    if consumer != list(range(delivered + 1, delivered + 1 + good)):
-        good = next(at for at, number, expected in zip(count(), consumer, count(delivered + 1)) if number != expected)
-    events = map(
-        partial(tuple.__new__, LoggedEvent),  # what LoggedEvent(...) does, without a call of Python code per event
-        zip(stream[:good], map(bytes.decode, subjects), payloads, times, strict=False),
-    )
-    return Deliveries(
-        cast("list[LoggedEvent]", list(events)),
-        delivered + good,
-        int(pending[good - 1]) if good else 0,
-        good < len(replies),
-    )
 
 
 def _columns(replies: Sequence[bytes]) -> tuple[list[int], list[int], list[int], list[bytes]]:

@@ -88,28 +88,27 @@ class Parser:
             fields = data[
                 position:line_end
             ].split()  # MSG subject sid [reply] size, HMSG subject sid [reply] headers size
-            count = len(fields)
+            has_reply = len(fields) - (5 if kind == _HMSG else 4)
             try:
                 headers_size = int(fields[-2]) if kind == _HMSG else 0
                 size = int(fields[-1])
-                sid = fields[2]
             except (ValueError, IndexError) as error:
                 raise ProtocolViolation("a message of the server has no sizes") from error
             start = line_end + 2
             stop = start + size
-            if not 0 <= headers_size <= size <= self._max_message:
+            if not 0 <= has_reply <= 1 or not 0 <= headers_size <= size <= self._max_message:
                 raise ProtocolViolation("a message of the server has impossible sizes")
             if stop + 2 > end:
                 return position, stop + 2 - position
             if data[stop] != _CARRIAGE_RETURN:
                 raise ProtocolViolation("a message of the server does not end where it says")
-            callback = callbacks.get(sid)
+            callback = callbacks.get(fields[2])
             if callback is not None:
                 body = start + headers_size
                 try:
                     callback(
                         fields[1],
-                        fields[3] if count == (6 if headers_size else 5) else None,
+                        fields[3] if has_reply else None,
                         data[start:body] if headers_size else None,
                         data[body:stop],
                     )

@@ -11,6 +11,8 @@ import pytest
 from services.chassis.eventlog.port import EventLog, LogUnavailable, WrongExpectedSequence
 from tests.contract.eventlog.conftest import APPEND_TIMEOUT_S, SOON_S, Reader, Stage
 
+pytestmark = pytest.mark.asyncio(loop_factories=["uvloop"])
+
 ReadAlong = Callable[..., Reader]
 
 

@@ -7,6 +7,8 @@ import pytest
 from services.chassis.eventlog.port import EventTooLarge, LogFull, LogUnavailable, WrongExpectedSequence
 from tests.contract.eventlog.conftest import EVENT_LIMIT, SOON_S, Stage
 
+pytestmark = pytest.mark.asyncio(loop_factories=["uvloop"])
+
 
 async def test_sequences_start_at_one_and_grow(stage: Stage) -> None:
     log = await stage.log()

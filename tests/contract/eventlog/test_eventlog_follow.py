@@ -8,6 +8,8 @@ import pytest
 from services.chassis.eventlog.port import Batch, EventLog
 from tests.contract.eventlog.conftest import EVENT_LIMIT, SOON_S, Reader, Stage
 
+pytestmark = pytest.mark.asyncio(loop_factories=["uvloop"])
+
 ReadAlong = Callable[..., Reader]
 
 

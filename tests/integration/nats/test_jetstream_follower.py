@@ -15,6 +15,8 @@ from services.chassis.eventlog.port import FollowerMissing, LogRefused
 from services.chassis.eventlog.provision import StreamPlan, ensure_follower, ensure_stream, remove_follower
 from services.chassis.nats.connection import NatsConnection
 
+pytestmark = pytest.mark.asyncio(loop_factories=["uvloop"])
+
 WITHIN_S = 20.0
 
 

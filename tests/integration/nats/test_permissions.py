@@ -18,6 +18,8 @@ from services.chassis.nats.errors import AuthenticationFailed, PermissionDenied
 from services.chassis.nats.nkey import public_key
 from tests.integration.nats.conftest import GuardedNetwork
 
+pytestmark = pytest.mark.asyncio(loop_factories=["uvloop"])
+
 
 async def refused(connection: NatsConnection, subject: str, body: object = None) -> bool:
     """Tell whether a request is refused for want of permission, before any time-out."""
