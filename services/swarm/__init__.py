@@ -1,0 +1,1 @@
+"""Mailboxes kept by an event log: one swarm's accounts, stored, listed, expired and deleted."""

@@ -47,6 +47,7 @@ class Following:
 
     Attributes:
         held: shards of which the store has all that the log had when the node began to follow them.
+        mending: the log lost something that the store has, and gets it again.
         trouble: why the log cannot be followed now; empty if it can.
     """
 
@@ -63,6 +64,7 @@ class Following:
         retry_s: float = 0.5,
     ) -> None:
         self.held: frozenset[int] = frozenset()
+        self.mending = False
         self.trouble = ""
         self._log = log_port
         self._store = store

@@ -33,6 +33,7 @@ class RuntimeSettings:
         projection: of following the log.
         key_period_ms: length of a sealing period; a network constant.
         margin_s: what the log keeps events longer than they are needed.
+        log_check_s: how often the log is checked to be the one that is known.
         overwrite_within_s: when bytes of removed messages have left the node's files.
         sweep_s: how often expired messages are looked for.
     """
@@ -42,6 +43,7 @@ class RuntimeSettings:
     projection: ProjectionSettings = field(default_factory=ProjectionSettings)
     key_period_ms: int = 3_600_000
     margin_s: int = 60
+    log_check_s: float = 5.0
     overwrite_within_s: float = 10.0
     sweep_s: float = 1.0
 
@@ -70,6 +72,7 @@ class MailRuntime:
         members: Callable[[], Sequence[str]],
         clock: Clock,
         settings: RuntimeSettings,
+        on_change: Callable[[], None] = lambda: None,
     ) -> None:
         self.store = store
         self._settings = settings
@@ -103,6 +106,7 @@ class MailRuntime:
             follower_names=dict(zip((MAIN, EXTRA), names.followers(own), strict=True)),
             pattern=names.shard,
             clock=clock,
+            on_change=on_change,
         )
 
     async def run(self) -> None:
