@@ -51,13 +51,18 @@ def place(roster: Roster, scene: Scene) -> Placement:
         spread=all(serving[key] == swarm for key, swarm in planned.items()),
     )
     ready = frozenset(key for key in staying if planned[key] == target[key] and scene.holds(key))
-    before = Placement(serving, target, ready)
-    same_swarms = set(serving.values()) - {INVALID_SWARM} == set(target.values())
-    switched = (_switch_some if same_swarms else _switch_all)(before, roster, scene)
-    # Who drains goes on serving his swarm, but does not keep one alive that the others have left.
-    live = {switched[key] for key in staying}
-    final = {key: swarm if swarm in live else INVALID_SWARM for key, swarm in switched.items()}
-    return Placement(final, target, ready)
+    switched = _switch(Placement(serving, target, ready), roster, scene)
+    return Placement(switched, target, ready)
+
+
+def _switch(placement: Placement, roster: Roster, scene: Scene) -> dict[bytes, int]:
+    """Let those switch who may; nobody before the swarms to come are published, for what to hold depends on all."""
+    swarms = set(placement.target.values())
+    if scene.current is None or set(scene.current.planned_swarm_ids) != swarms:
+        return dict(placement.serving)
+    if set(placement.serving.values()) - {INVALID_SWARM} == swarms:
+        return _switch_some(placement, roster, scene)
+    return _switch_all(placement, roster, scene)
 
 
 def _switch_some(placement: Placement, roster: Roster, scene: Scene) -> dict[bytes, int]:
@@ -83,13 +88,12 @@ def _switch_all(placement: Placement, roster: Roster, scene: Scene) -> dict[byte
         holding[swarm] < max(min(scene.policy.sizes.minimum, present[swarm]), min(FLOOR, count))
         for swarm, count in planned.items()
     ):
-        live = set(serving.values()) - {INVALID_SWARM}
-        newcomers = {key for key in placement.ready if serving[key] == INVALID_SWARM and target[key] in live}
-        return {**serving, **{key: target[key] for key in newcomers}}
+        return dict(serving)
     switched = dict(serving)
     for key, swarm in target.items():
         if key in placement.ready or roster[key].life is Life.UNREACHABLE:
             switched[key] = swarm
         elif serving[key] != swarm:
             switched[key] = INVALID_SWARM  # not there yet: it joins its new swarm when it has caught up
-    return switched
+    # Who drains goes on serving his swarm, but does not keep one alive that all others have left.
+    return {key: swarm if key in target or swarm in planned else INVALID_SWARM for key, swarm in switched.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from naisho.protocol.directory import Directory, Node, SigningKeys
+from naisho.protocol.directory import Directory, Node, NodeState, SigningKeys
 from naisho.protocol.directory.model import VALIDITY_MS
 from naisho.protocol.ring import INVALID_SWARM
 from operators.membership.domain.grades import earned_grade
@@ -108,7 +108,7 @@ def _release(member: Member, lives: Roster, placement: Placement, scene: Scene) 
         return member
     key = member.node.key
     shown, swarm = scene.shown(key), placement.serving[key]
-    cordoned = shown is None or shown.state is SHOWN[Life.DRAINING]
+    cordoned = shown is None or shown.state in {NodeState.DRAINING, NodeState.JOINING}
     if cordoned and (swarm == INVALID_SWARM or _held_without(swarm, lives, placement, scene)):
         return replace(member.becomes(Life.GONE, scene.now_ms, "was drained"), drained=True)
     return member

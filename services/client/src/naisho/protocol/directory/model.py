@@ -94,7 +94,9 @@ class Node:
 
     @property
     def planned_swarm_id(self) -> int:
-        """The swarm that the node will serve once the placement under way is done."""
+        """The swarm that the node will serve once the placement under way is done; none if it is leaving."""
+        if self.state is NodeState.DRAINING:
+            return ring.INVALID_SWARM
         return self.swarm_id if self.next_swarm_id == ring.INVALID_SWARM else self.next_swarm_id
 
     def endpoint(self, transport: Transport, *, ip_version: int | None = None) -> Endpoint | None:
