@@ -44,9 +44,9 @@ class Seed:
             return _error(None, _PARSE_ERROR, "Parse error")
         if not isinstance(call, dict):
             return _error(None, _INVALID_REQUEST, "Invalid Request: an object with a method is expected")
-        number = call.get("id")
+        number, method = call.get("id"), call.get("method")
         params = call.get("params") or {}
-        if call.get("method") not in _METHODS:
+        if not isinstance(method, str) or method not in _METHODS:
             return _error(number, _NO_METHOD, "Method not found; a seed knows " + ", ".join(sorted(_METHODS)))
         if not isinstance(params, dict):
             return _error(number, _INVALID_PARAMS, "Invalid params: an object is expected")

@@ -140,27 +140,27 @@ class Lab:
         self.network_file = self.folder / "network.json"
         self.network_file.write_text(network_file.render(NetworkFile(NETWORK, (self.root.public,))))
 
-    def build(self, seed: bytes, **settings: Any) -> LabNode:
+    def build(self, secret: bytes, /, **settings: Any) -> LabNode:
         """Make a node that does not run yet."""
         place = self.folder / f"node-{len(self.nodes)}"
-        identity = Identity.make(SigningKey(seed).public.hex(), addresses=[LOOPBACK])
+        identity = Identity.make(SigningKey(secret).public.hex(), addresses=[LOOPBACK])
         identity.write(place)
         options: dict[str, Any] = {"reachability": ReachabilitySettings(interval=Duration(0))} | settings
         chosen = OnionSettings(
             network_file=self.network_file,
-            node_key=Secret(seed.hex().encode()),
+            node_key=Secret(secret.hex().encode()),
             certificate=place,
             https=Address(LOOPBACK, 0),
             hop=Address(LOOPBACK, 0),
             **options,
         )
         mailbox = FakeMailbox()
-        return LabNode(seed, identity, mailbox, chosen, bootstrap(chosen, mailbox=mailbox))
+        return LabNode(secret, identity, mailbox, chosen, bootstrap(chosen, mailbox=mailbox))
 
-    async def add(self, count: int = 1, *, seeds: Sequence[bytes] | None = None, **settings: Any) -> list[LabNode]:
+    async def add(self, count: int = 1, *, secrets: Sequence[bytes] | None = None, **settings: Any) -> list[LabNode]:
         """Start nodes; they know no directory yet."""
-        seeds = seeds or [bytes([0x40 + len(self.nodes) + i]) * 32 for i in range(count)]
-        new = [self.build(seed, **settings) for seed in seeds]
+        secrets = secrets or [bytes([0x40 + len(self.nodes) + i]) * 32 for i in range(count)]
+        new = [self.build(secret, **settings) for secret in secrets]
         for node in new:
             self.nodes.append(node)
             await self.stack.enter_async_context(running([node.service], drain_seconds=1))

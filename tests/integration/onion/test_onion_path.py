@@ -19,7 +19,7 @@ PATH_VECTOR = VECTORS["onion_three_hops_to_node"]
 
 @pytest.mark.parametrize("example", PATH_VECTOR["examples"], ids=lambda example: example["enc_type"])
 async def test_a_recorded_packet_reaches_its_destination(lab: Any, connect: Any, example: dict[str, Any]) -> None:
-    entry, *_, destination = await lab.add(seeds=[bytes.fromhex(n["ed25519_seed"]) for n in PATH_VECTOR["nodes"]])
+    entry, *_, destination = await lab.add(secrets=[bytes.fromhex(n["ed25519_seed"]) for n in PATH_VECTOR["nodes"]])
     await lab.publish()
     client = await connect(entry.service.https_port)
     answer = await client.ask("POST", "/onion_req/v2", bytes.fromhex(example["packet_to_first_hop_hex"]))
