@@ -74,13 +74,13 @@ def network_screen(status: dict[str, Any], ready_after_s: float | None = None) -
     """Return the screen: what runs where, and the three commands to try next."""
     nodes = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("node", "HTTPS address", "swarm", "family", "country", "state", "process"):
-        nodes.add_column(heading)
+        nodes.add_column(heading, no_wrap=True)
     for node in status["nodes"]:
         state = "[green]active" if node["state"] == "active" else f"[yellow]{node['state']}"
         nodes.add_row(
             node["name"],
-            f"https://{node['address']}",
-            node["swarm"],
+            node["address"],
+            short_swarm(node["swarm"]),
             node["family"],
             node["country"],
             state,
@@ -92,7 +92,9 @@ def network_screen(status: dict[str, Any], ready_after_s: float | None = None) -
     marks = " (nodes, families and countries are simulated)" if status["simulated"] else ""
     facts.add_row("network", f"{status['network']}{marks}")
     facts.add_row("grade", f"{status['grade']}: {_GRADES[status['grade']]}")
-    facts.add_row("swarms", "  ".join(f"{swarm}: {len(names)} nodes" for swarm, names in status["swarms"].items()))
+    facts.add_row(
+        "swarms", "  ".join(f"{short_swarm(swarm)}: {len(names)} nodes" for swarm, names in status["swarms"].items())
+    )
     facts.add_row("seed", status["seed"])
     facts.add_row("network file", status["network_file"])
     facts.add_row("event log", f"{status['log']} (fsync before acknowledge)")
@@ -108,6 +110,11 @@ def network_screen(status: dict[str, Any], ready_after_s: float | None = None) -
         Panel(Group(facts, Text(), nodes), title=title, expand=False),
         Panel(commands, title="try next, in a second terminal", expand=False),
     )
+
+
+def short_swarm(swarm: str) -> str:
+    """Return the part of a swarm's id in which ids differ: its first four hex digits of sixteen."""
+    return swarm.zfill(16)[:4] if swarm else "–"
 
 
 _GRADES = {

@@ -11,14 +11,12 @@ import psutil
 from naisho.protocol import network_file, ring
 from naisho.protocol.directory import verification
 from naisho.protocol.directory.errors import DirectoryError
-from naisho.protocol.directory.model import Directory, Node, Transport
+from naisho.protocol.directory.model import DIRECTORY_PATH, Directory, Node, Transport
 from naisho.protocol.network_file import NetworkFile
 from operators.local.errors import LocalNetworkError
 from operators.local.home import NetworkHome, Running
 from operators.local.plan import NetworkPlan
 
-#: Where every node hands out the signed directory, on its HTTPS and seed addresses.
-DIRECTORY_PATH = "/naisho/directory/v1"
 ASK_WITHIN_S = 5.0
 
 

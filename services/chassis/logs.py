@@ -28,6 +28,7 @@ from typing import Final, TextIO
 from services.chassis.redaction import REDACTED
 
 _LONGEST_LINE: Final = 16 * 1024
+_OURS: Final = ("naisho", "operators", "services")
 _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 _COLOURS: Final = {"DEBUG": "2", "INFO": "36", "WARNING": "33", "ERROR": "31", "CRITICAL": "31;1"}
 
@@ -65,14 +66,21 @@ def configure(level: str = "info", stream: TextIO | None = None, *, pretty: bool
     stream = stream or sys.stderr
     handler = logging.StreamHandler(stream)
     handler.setFormatter(PrettyFormatter() if (stream.isatty() if pretty is None else pretty) else LineFormatter())
+    chosen = logging.getLevelNamesMapping().get(level.upper())
+    if chosen is None:
+        raise ValueError(f"there is no level {level!r}; there are debug, info, warning and error")
     root = logging.getLogger()
-    before = root.level
-    root.setLevel(level.upper())
+    # Libraries speak up only when something is wrong: some of them report every request at info.
+    levels = {root: max(logging.WARNING, chosen)} | {logging.getLogger(name): chosen for name in _OURS}
+    before = {logger: logger.level for logger in levels}
+    for logger, wanted in levels.items():
+        logger.setLevel(wanted)
     root.addHandler(handler)
 
     def undo() -> None:
         root.removeHandler(handler)
-        root.setLevel(before)
+        for logger, was in before.items():
+            logger.setLevel(was)
 
     return undo
 

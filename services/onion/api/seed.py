@@ -8,11 +8,15 @@ from typing import Any, Final
 import orjson
 
 from naisho.protocol.directory import Directory
+from naisho.protocol.directory.model import DIRECTORY_PATH
 from naisho.protocol.service_nodes import BadListRequest, ServiceNode, listed, service_nodes_result
 from services.onion.api.http1 import Head, Request, Response
-from services.onion.api.http1.messages import JSON
+from services.onion.api.http1.messages import BINARY, JSON
 from services.onion.domain import answers
 from services.onion.domain.network import Network
+
+SEED: Final = ("POST", "/json_rpc")
+DIRECTORY: Final = ("GET", DIRECTORY_PATH)
 
 _METHODS: Final = frozenset(("get_n_service_nodes", "get_service_nodes", "get_all_service_nodes"))
 #: A list's request names a few fields and keys; a megabyte is many thousands of keys.
@@ -59,6 +63,13 @@ class Seed:
             return _error(number, _INVALID_PARAMS, str(error))
         return Response(200, orjson.dumps({"jsonrpc": "2.0", "id": number, "result": result}), JSON)
 
+    def directory(self) -> Response:
+        """Hand out the signed directory as it came; whoever gets it verifies it."""
+        directory = self._network.directory
+        if directory is None:
+            return Response(503, answers.node_not_ready("no directory of the network yet"))
+        return Response(200, directory.signed, BINARY)
+
     def _nodes(self, directory: Directory) -> list[ServiceNode]:
         if self._listed is None or self._listed[0] is not directory:
             self._listed = (directory, listed(directory))
@@ -66,21 +77,21 @@ class Seed:
 
 
 class SeedSite:
-    """The seed's plain-HTTP address: the node list and nothing else."""
+    """The seed's plain-HTTP address: the node list, the directory, and nothing else."""
 
     def __init__(self, seed: Seed) -> None:
         self._seed = seed
 
     def admit(self, head: Head, peer: str) -> Response | None:
-        """Refuse everything but the one route."""
+        """Refuse everything but the two routes."""
         del peer
-        if head.method != "POST" or head.target.partition("?")[0] != "/json_rpc":
+        if (head.method, head.target.partition("?")[0]) not in {SEED, DIRECTORY}:
             return Response(404, answers.path_not_found(head.method, head.target))
         return None
 
     def answer(self, request: Request) -> Response:
-        """Answer with the node list."""
-        return self._seed.answer(request)
+        """Answer with the node list, or with the directory."""
+        return self._seed.directory() if request.head.method == "GET" else self._seed.answer(request)
 
 
 def _error(number: Any, code: int, message: str) -> Response:

@@ -16,16 +16,15 @@ from services.onion.api.http1 import Head, Request, Response
 from services.onion.api.http1.messages import BINARY, JSON, TEXT
 from services.onion.api.layers import Layers
 from services.onion.api.ports import Mailbox
-from services.onion.api.seed import Seed
+from services.onion.api.seed import DIRECTORY, SEED, Seed
 from services.onion.domain import answers
 
 ONION: Final = ("POST", "/onion_req/v2")
 STORAGE: Final = ("POST", "/storage_rpc/v1")
 PING: Final = ("POST", "/ping_test/v1")
 STATS: Final = ("GET", "/get_stats/v1")
-SEED: Final = ("POST", "/json_rpc")
 
-_ROUTES: Final = frozenset((ONION, STORAGE, PING, STATS, SEED))
+_ROUTES: Final = frozenset((ONION, STORAGE, PING, STATS, SEED, DIRECTORY))
 _GONE: Final = Response(410, answers.LONG_POLL_GONE)
 _TOO_MANY: Final = Response(429, answers.TOO_MANY_REQUESTS)
 
@@ -88,7 +87,7 @@ class NodeSite:
             return self._ping
         if route == STATS:
             return self._stats
-        return self._seed.answer(request)
+        return self._seed.directory() if route == DIRECTORY else self._seed.answer(request)
 
 
 def path_of(target: str) -> str:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 MAX_ANSWER_BYTES = 11 * 1024 * 1024
 CONNECT_SECONDS = 5.0
 ONION_PATH = "/onion_req/v2"
-DIRECTORY_PATH = "/naisho/directory/v1"
 
 
 class Unreachable(Exception):

@@ -13,6 +13,9 @@ from naisho.protocol import ring
 from naisho.protocol.directory.places import address_of, network_of
 from naisho.protocol.grade import Grade
 
+#: Where nodes and seeds hand out the signed directory: GET, bytes as signed.
+DIRECTORY_PATH: Final = "/naisho/directory/v1"
+
 HOUR_MS: Final = 3_600_000
 VALIDITY_MS: Final = 7 * 24 * HOUR_MS
 #: Signed anew daily and on change; two hours of grace before anybody is warned.
