@@ -68,7 +68,7 @@ def configure(level: str = "info", stream: TextIO | None = None, *, pretty: bool
     handler.setFormatter(PrettyFormatter() if (stream.isatty() if pretty is None else pretty) else LineFormatter())
     chosen = logging.getLevelNamesMapping().get(level.upper())
     if chosen is None:
-        raise ValueError(f"there is no level {level!r}; there are debug, info, warning and error")
+        raise ValueError(f"there is no level {level.upper()}; there are debug, info, warning and error")
     root = logging.getLogger()
     # Libraries speak up only when something is wrong: some of them report every request at info.
     levels = {root: max(logging.WARNING, chosen)} | {logging.getLogger(name): chosen for name in _OURS}

@@ -13,8 +13,9 @@ from random import Random
 
 from naisho.errors import DirectoryRefused, NoDirectory
 from naisho.network.clock import NetworkClock
-from naisho.network.transport import DIRECTORY_PATH, NodeTransport, Silent, Unreachable, node_url
+from naisho.network.transport import NodeTransport, Silent, Unreachable, node_url
 from naisho.protocol.directory import Directory, DirectoryError, Transport, verify
+from naisho.protocol.directory.model import DIRECTORY_PATH
 from naisho.protocol.network_file import NetworkFile
 from naisho.store.network_cache import NetworkCache
 

@@ -13,7 +13,7 @@ import httpx
 import orjson
 
 from naisho.network.clock import system_ms
-from naisho.network.transport import DIRECTORY_PATH, ONION_PATH
+from naisho.network.transport import ONION_PATH
 from naisho.protocol import ring
 from naisho.protocol.account import AccountId, ed25519_to_x25519
 from naisho.protocol.directory import (
@@ -28,6 +28,7 @@ from naisho.protocol.directory import (
     delegate,
     sign_directory,
 )
+from naisho.protocol.directory.model import DIRECTORY_PATH
 from naisho.protocol.directory.signatures import certificate_body, sign
 from naisho.protocol.network_file import NetworkFile
 from naisho.protocol.onion.encryption import ChannelKey, Encryption, LayerKey
@@ -81,6 +82,8 @@ class FakeNetwork(httpx.AsyncBaseTransport):
         faults: misbehaviour by node key.
         carried: every request that reached its destination.
         clock_ms: added to the nodes' clock.
+        offline: nobody can be reached, seeds neither.
+        directory_requests: how many times the directory was asked for.
 
     """
 
@@ -93,6 +96,7 @@ class FakeNetwork(httpx.AsyncBaseTransport):
             network_id, (self._root.public,), seeds=("http://192.0.2.1:80",), lowest_grade=grade, simulated=True
         )
         self.clock_ms = 0
+        self.offline = False
         self.faults: dict[bytes, Fault] = {}
         self.carried: list[Carried] = []
         self.directory_requests = 0
@@ -133,6 +137,8 @@ class FakeNetwork(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer one HTTP request (httpx's interface)."""
         url = request.url
+        if self.offline:
+            raise httpx.ConnectError("offline")
         if url.scheme == "http" or url.path == DIRECTORY_PATH:
             self.directory_requests += 1
             key = self._by_address.get((url.host, url.port or 0))
