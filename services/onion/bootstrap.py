@@ -17,7 +17,7 @@ from services.chassis.grpc_endpoint import TrustedPeers
 from services.chassis.lifecycle import Lifecycle
 from services.chassis.limits import TokenBuckets
 from services.chassis.packed import Limits
-from services.onion.adapters.directory import DirectoryFollower
+from services.onion.adapters.directory import UNUSABLE, DirectoryFollower
 from services.onion.adapters.mailbox import UnixMailbox
 from services.onion.adapters.peers import PeerStreams
 from services.onion.adapters.reachability import PeerTester
@@ -58,6 +58,7 @@ class OnionService:
         self.hop_port = 0
         self.seed_port = 0
         self._settings = settings
+        self._clock = clock
         self._identity = Identity.read(settings.certificate)
         seed = bytes.fromhex(settings.node_key.text)
         own_key = SigningKey(seed).public
@@ -149,7 +150,9 @@ class OnionService:
         return [self.https] if self.plain is None else [self.https, self.plain]
 
     def _not_ready(self) -> str:
-        reasons = sorted(self.lifecycle.withdrawn)
+        reasons = sorted(self.lifecycle.withdrawn - {UNUSABLE})
+        if problem := self.network.problem(self._clock.now_ms()):
+            reasons.append(problem)
         if not self._mailbox.available:
             reasons.append("its mailboxes are away")
         return ", ".join(reasons)

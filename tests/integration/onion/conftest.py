@@ -37,6 +37,7 @@ from services.chassis.certificates import Identity
 from services.chassis.hosting import running
 from services.chassis.packed import Reply
 from services.chassis.settings import Address, Duration, Secret
+from services.onion.adapters.servers import Resolver
 from services.onion.bootstrap import OnionService, bootstrap
 from services.onion.settings import OnionSettings, ReachabilitySettings
 
@@ -140,7 +141,7 @@ class Lab:
         self.network_file = self.folder / "network.json"
         self.network_file.write_text(network_file.render(NetworkFile(NETWORK, (self.root.public,))))
 
-    def build(self, secret: bytes, /, **settings: Any) -> LabNode:
+    def build(self, secret: bytes, /, *, resolver: Resolver | None = None, **settings: Any) -> LabNode:
         """Make a node that does not run yet."""
         place = self.folder / f"node-{len(self.nodes)}"
         identity = Identity.make(SigningKey(secret).public.hex(), addresses=[LOOPBACK])
@@ -155,7 +156,7 @@ class Lab:
             **options,
         )
         mailbox = FakeMailbox()
-        return LabNode(secret, identity, mailbox, chosen, bootstrap(chosen, mailbox=mailbox))
+        return LabNode(secret, identity, mailbox, chosen, bootstrap(chosen, mailbox=mailbox, resolver=resolver))
 
     async def add(self, count: int = 1, *, secrets: Sequence[bytes] | None = None, **settings: Any) -> list[LabNode]:
         """Start nodes; they know no directory yet."""

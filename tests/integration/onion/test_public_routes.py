@@ -77,7 +77,7 @@ async def test_not_ready(lab: Any, connect: Any) -> None:
     node = await node_with(lab, publish=False)
     client = await connect(node.service.https_port)
     answer = await client.ask("POST", "/storage_rpc/v1", RPC)
-    reasons = b"no usable directory of the network"
+    reasons = b"no directory of the network yet"
     assert (answer.status, answer.body) == (503, b"Service node is not ready: " + reasons + b"\n")
     onion = await client.ask("POST", "/onion_req/v2", b"whatever")
     assert (onion.status, onion.body) == (503, b"Snode not ready: " + node.key.hex().encode())
