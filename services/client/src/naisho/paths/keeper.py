@@ -21,7 +21,7 @@ from naisho.store.records import PinnedEntry
 #: Seconds after which middle and exit are drawn afresh although they work.
 LIFETIME = 1800.0
 #: Seconds to wait before the n-th path in a row that failed is replaced, at most the last.
-BACKOFF = (0.0, 0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+BACKOFF = (0.0, 0.0, 0.25, 0.5, 1.0, 2.0)
 #: After that many failed paths in a row their common entry is suspected; just before, the last good path is retried.
 SUSPICION = 4
 
@@ -120,9 +120,10 @@ class PathKeeper:
         if failure.of_destination or self._path is None or path.number != self._path.number:
             return
         self._path = None
-        self._failed_in_row += 1
-        if self._failed_in_row % SUSPICION == 0:
-            self._strikes.add(path.route.entry.key, LIMIT)
+        if not isinstance(failure.error, EntryUnreachable):  # the next entry may be tried at once
+            self._failed_in_row += 1
+            if self._failed_in_row % SUSPICION == 0:
+                self._strikes.add(path.route.entry.key, LIMIT)
         self._show(PathStatus(Light.ORANGE, path, failure.error))
 
     def doubted(self, path: Path, error: NaishoError) -> None:
@@ -162,6 +163,8 @@ class PathKeeper:
             before = self._directory.fetched
             directory = await self._directory.refresh()
             if self._directory.fetched == before:
+                for pin in pinned:  # it was not their fault: they are tried again as soon as anybody asks
+                    self._strikes.forgive(pin.node)
                 raise EntryUnreachable
             try:
                 pinned = await self._pin(entries.extend(pinned, directory, now_ms, self._random))

@@ -84,6 +84,7 @@ def _connect(path: Path, key: bytes) -> Connection:
         "Connection", dbapi2.connect(str(path), isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False)
     )
     try:
+        connection.execute("PRAGMA cipher_log_level = NONE")  # errors are raised; nothing is written to the terminal
         connection.execute(f"PRAGMA key = \"x'{key.hex()}'\"")
         for pragma in ("temp_store = MEMORY", "journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
             connection.execute(f"PRAGMA {pragma}")

@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import cast
 
 from naisho.protocol.account import AccountId
+from naisho.protocol.message_hash import message_hash
+from naisho.protocol.namespaces import DIRECT_MESSAGES
 from naisho.store.database import Connection, Database
 from naisho.store.history import insert
 from naisho.store.records import Message, MessageState, OutgoingEnvelope
@@ -56,6 +58,8 @@ class Mail:
     ) -> list[OutgoingEnvelope]:
         """Keep envelopes until a swarm has them, together with the message of the history that they carry.
 
+        Copies for our other devices count as read here from now on.
+
         Numbers of the given envelopes are ignored; those of the returned ones are the store's.
         """
 
@@ -69,6 +73,10 @@ class Mail:
                     " VALUES (?, ?, ?, ?, ?, ?, ?)",
                     (*row, envelope.is_copy),
                 )
+                if envelope.is_copy:
+                    name = message_hash(envelope.mailbox.raw, DIRECT_MESSAGES, envelope.data)
+                    expires_ms = envelope.sent_ms + envelope.ttl_ms
+                    connection.execute("INSERT OR REPLACE INTO seen VALUES (?, ?)", (name, expires_ms))
                 kept.append(replace(envelope, number=cast("int", cursor.lastrowid), message=number))
             return kept
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Any, NamedTuple
 
@@ -44,10 +44,8 @@ def read_answer(status: int, body: Any) -> Answer:
     """
     value = _json(body)
     parts = value.get("results") if isinstance(value, Mapping) else None
-    if status == 200 and isinstance(parts, Sequence) and parts:  # noqa: PLR2004 - OK
-        codes = {part.get("code") for part in parts if isinstance(part, Mapping)}
-        if len(codes) == 1 and isinstance(code := codes.pop(), int) and not 200 <= code < 300:  # noqa: PLR2004 - as above
-            return read_answer(code, parts[0].get("body"))
+    if status == 200 and isinstance(parts, list) and (code := _common_failure(parts)) is not None:  # noqa: PLR2004 - OK
+        return read_answer(code, parts[0].get("body"))
     if status == 200:  # noqa: PLR2004 - as above
         if isinstance(value, Mapping):
             return Answer(Verdict.DONE, value, BadAnswer(reason="none"))
@@ -59,7 +57,7 @@ def listed_members(body: Mapping[str, Any]) -> list[bytes]:
     """Return the Ed25519 keys of the nodes in the body of a 421; some may be strangers to the directory."""
     nodes = body.get("snodes")
     keys = []
-    for node in nodes if isinstance(nodes, Sequence) else ():
+    for node in nodes if isinstance(nodes, list) else ():
         try:
             keys.append(from_hex(node.get("pubkey_ed25519") if isinstance(node, Mapping) else None, 32))
         except BadEncoding:
@@ -75,17 +73,26 @@ def parts_of(body: Mapping[str, Any], count: int) -> list[Mapping[str, Any]]:
         NaishoError: a part's own failure.
     """
     results = body.get("results")
-    if not isinstance(results, Sequence) or len(results) != count:
+    if not isinstance(results, list) or len(results) != count:
         raise BadAnswer(reason="wrong number of results")
     bodies = []
     for result in results:
-        if not isinstance(result, Mapping) or not isinstance(result.get("code"), int):
+        if not isinstance(result, Mapping) or type(result.get("code")) is not int:
             raise BadAnswer(reason="a result without code")
         answer = read_answer(result["code"], result.get("body"))
         if answer.verdict is not Verdict.DONE:
             raise answer.error
         bodies.append(answer.body)
     return bodies
+
+
+def _common_failure(parts: list[Any]) -> int | None:
+    """Return the status that all parts of a batch carry, if it is a failure."""
+    codes = [part.get("code") if isinstance(part, Mapping) else None for part in parts]
+    first = codes[0] if codes else None
+    if type(first) is not int or 200 <= first < 300:  # noqa: PLR2004 - success
+        return None
+    return first if all(code == first for code in codes) else None
 
 
 def _json(body: Any) -> Any:

@@ -90,7 +90,7 @@ class Mailboxes:
 
         told = await self._requests.ask(self._keys.account_id, build, own=True)
         bodies = parts_of(told.body, len(positions))
-        return [_listing(namespace, body) for namespace, body in zip(positions, bodies, strict=True)]
+        return [read_listing(namespace, body) for namespace, body in zip(positions, bodies, strict=True)]
 
     async def probe(self, last_hash: str = "", *, seconds: float = PROBE_SECONDS) -> int:
         """Ask our own mailbox for next to nothing, to see that the path works; return how long it took in ms."""
@@ -120,7 +120,12 @@ class Mailboxes:
         return {"pubkey": self._keys.account_id.hex, "pubkey_ed25519": self._keys.ed25519_public.hex()}
 
 
-def _listing(namespace: int, body: Mapping[str, Any]) -> Listing:
+def read_listing(namespace: int, body: Mapping[str, Any]) -> Listing:
+    """Return what a `retrieve`'s answer holds.
+
+    Raises:
+        BadAnswer: not of that shape.
+    """
     messages = body.get("messages")
     if not isinstance(messages, list):
         raise BadAnswer(reason="no messages")
