@@ -187,7 +187,8 @@ class _Batch:
 
     def _store_again(self, before: Known, event: Stored, row: Row, time_ms: int, changes: Changes | None) -> None:
         self._usage.add(row.mailbox, row.namespace, 0, 0, row.sequence)
-        messages, changes = self.messages, changes or Changes()
+        messages = self.messages
+        changes = changes or Changes()
         if before.expiry_ms <= time_ms:
             changes.created[row.hash] = row.expiry_ms
             copies = {*messages.copies(before)} - {*event.replaces}
@@ -196,15 +197,18 @@ class _Batch:
             messages.insert_one(row, copies, settled=_settled(event, row))
             return
         changes.present[row.hash] = max(before.expiry_ms, row.expiry_ms)
-        if row.expiry_ms > before.expiry_ms:
+        raised = row.expiry_ms > before.expiry_ms
+        if raised:
             changes.moved[row.hash] = before.namespace
         if event.rank is None:
             row = row._replace(rank=before.rank)
-        missed = before.sequence == 0 and event.rank is not None
-        if row.expiry_ms > before.expiry_ms or (missed and row.expiry_ms == before.expiry_ms):
+        else:
+            messages.name(before, row)
+        settles = before.sequence == 0 and event.rank is not None and row.expiry_ms == before.expiry_ms
+        if raised or settles:
             messages.replace(before, row, event.replaces, settled=_settled(event, row))
         else:
-            messages.add_copy(before, row, event.replaces)
+            messages.add_copy(before, row.sequence, event.replaces)
 
     def _keep(self, mailbox: int, arrived: Arrived) -> None:
         """Keep the event for a log that loses it; one that is appended again has its sequence moved."""

@@ -112,29 +112,36 @@ class Messages:
         others = {row[0] for row in self._connection.execute(query, (known.id,))}
         return sorted(others | {known.sequence} - {0})
 
-    def add_copy(self, known: Known, row: Row, gone: Sequence[int]) -> None:
-        """Note a further copy in the log, which changes no more than the order key."""
-        self._move(known, row.rank)
-        self._add_copies(known.id, {row.sequence})
-        self._drop_copies(known.id, gone)
+    def name(self, known: Known, row: Row) -> None:
+        """Take over order key and timestamp of a later store that is right about them."""
+        self._connection.execute(
+            "UPDATE message SET rank = ?, timestamp_ms = ? WHERE id = ?", (row.rank, row.timestamp_ms, known.id)
+        )
+        if row.rank != known.rank:
+            self._drop_entry(known.mailbox, ORDER + known.namespace, known.rank, known.id)
+            insert_rows(self._connection, _ENTRY, [(known.mailbox, ORDER + known.namespace, row.rank, known.id)])
+
+    def add_copy(self, known: Known, sequence: int, gone: Sequence[int]) -> None:
+        """Note a further copy in the log, and that older ones go."""
+        self._add_copies(known.id, {sequence})
+        self._drop_copies(known, gone)
 
     def replace(self, known: Known, row: Row, gone: Sequence[int], *, settled: bool) -> None:
-        """Take over the body, expiry and order key of a later store.
+        """Take over body and expiry of a later store.
 
         Args:
             known: the row there is.
-            row: what it becomes; its mailbox, namespace, hash and timestamp are ignored.
-            gone: older copies that are erased from the log.
+            row: the later store.
+            gone: older copies that go from the log.
             settled: as in ``insert_one``.
         """
         self._connection.execute(
             "UPDATE message SET expiry_ms = ?, sequence = ?, period = ?, sealed = ? WHERE id = ?",
             (row.expiry_ms, row.sequence if settled else 0, row.period, row.sealed, known.id),
         )
-        self._move(known, row.rank)
         self._usage.add(known.mailbox, known.namespace, 0, len(row.sealed) - known.sealed_bytes)
         self._add_copies(known.id, {known.sequence} if settled else {known.sequence, row.sequence})
-        self._drop_copies(known.id, gone)
+        self._drop_copies(known, gone)
         self.overwritten = True
 
     def shorten(self, known: Known, expiry_ms: int) -> None:
@@ -155,12 +162,6 @@ class Messages:
         query = "SELECT max(key) FROM entry WHERE mailbox = ? AND kind = ?"
         return self._connection.execute(query, (mailbox, ORDER + namespace)).fetchone()[0] or 0
 
-    def _move(self, known: Known, rank: int) -> None:
-        if rank != known.rank:
-            self._connection.execute("UPDATE message SET rank = ? WHERE id = ?", (rank, known.id))
-            self._drop_entry(known.mailbox, ORDER + known.namespace, known.rank, known.id)
-            insert_rows(self._connection, _ENTRY, [(known.mailbox, ORDER + known.namespace, rank, known.id)])
-
     def _drop_entry(self, mailbox: int, kind: int, key: int, message: int) -> None:
         query = "DELETE FROM entry WHERE mailbox = ? AND kind = ? AND key = ? AND message = ?"
         self._connection.execute(query, (mailbox, kind, key, message))
@@ -170,6 +171,16 @@ class Messages:
             if sequence:
                 self._connection.execute("INSERT OR IGNORE INTO copy VALUES (?, ?)", (message, sequence))
 
-    def _drop_copies(self, message: int, sequences: Iterable[int]) -> None:
+    def _drop_copies(self, known: Known, sequences: Sequence[int]) -> None:
         for sequence in sequences:
-            self._connection.execute("DELETE FROM copy WHERE message = ? AND sequence = ?", (message, sequence))
+            query = "DELETE FROM copy WHERE message = ? AND sequence = ?"
+            self._connection.execute(query, (known.id, sequence))
+        if known.sequence in sequences:
+            # The body here is that of a copy that goes; another one gives the same row.
+            query = (
+                "UPDATE message SET sequence = coalesce((SELECT max(sequence) FROM copy WHERE message = id), 0) "
+                "WHERE id = ? AND sequence = ?"
+            )
+            self._connection.execute(query, (known.id, known.sequence))
+            query = "DELETE FROM copy WHERE message = ? AND sequence = (SELECT sequence FROM message WHERE id = ?)"
+            self._connection.execute(query, (known.id, known.id))

@@ -1,0 +1,99 @@
+"""One store on a file, folded and read on the same connection, without a thread between."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from services.swarm.adapters.store import schema
+from services.swarm.adapters.store.fold import Fold
+from services.swarm.adapters.store.reader import Reader, StoreView
+from services.swarm.adapters.store.shards import follow_shards
+from services.swarm.adapters.store.sweep import sweep
+from services.swarm.domain.evolve import Changes
+from services.swarm.domain.policies import Retention
+from services.swarm.projections.arrivals import Arrivals, Arrived
+
+SHARDS = {"main": frozenset({1, 2, 3})}
+
+
+class PlainStore:
+    """The tables and the rules of the local store."""
+
+    def __init__(self, folder: Path, retention: Retention) -> None:
+        self.connection = schema.open_for_writing(folder, 1024 * 1024)
+        self.connection.execute("PRAGMA synchronous = OFF")
+        self.folder = folder
+        self.reader = Reader(self.connection)
+        self._fold = Fold(retention)
+        self.follow(SHARDS)
+
+    def follow(self, shards: dict[str, frozenset[int]]) -> dict[str, int]:
+        positions = None
+        while positions is None:
+            with self.transaction():
+                positions = follow_shards(self.connection, shards, "log")
+        self._fold.forget()
+        return positions
+
+    def fold(self, events: Sequence[Arrived], follower: str = "main") -> list[Changes | None]:
+        with self.transaction():
+            return self._fold.apply(self.connection, Arrivals(follower, events, events[-1].sequence))
+
+    def forget(self) -> None:
+        """Begin anew with what is on the disk, as after a restart."""
+        self._fold.forget()
+
+    def sweep(self, until_ms: int) -> None:
+        with self.transaction():
+            sweep(self.connection, until_ms)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self.connection.execute("ROLLBACK")
+            self._fold.forget()
+            raise
+        self.connection.execute("COMMIT")
+
+    @contextmanager
+    def view(self, tag: bytes, now_ms: int) -> Iterator[StoreView]:
+        with self.reader.view(tag, now_ms) as view:
+            yield view
+
+    def check(self) -> None:
+        """Raise unless the file is sound."""
+        assert self.connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+@pytest.fixture
+def plain_store(tmp_path: Path) -> Iterator[PlainStore]:
+    store = PlainStore(tmp_path, Retention())
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def open_plain_store() -> Iterator[object]:
+    """Return a context manager that makes a store of its own: a fresh one for every example."""
+
+    @contextmanager
+    def make(retention: Retention) -> Iterator[PlainStore]:
+        with tempfile.TemporaryDirectory() as folder:
+            store = PlainStore(Path(folder), retention)
+            try:
+                yield store
+            finally:
+                store.close()
+
+    return make
