@@ -42,13 +42,24 @@ class SkewedClock(SystemClock):
         return super().now_ms() + self.off_ms
 
 
+def node_signer(network: NetworkFile, index: int) -> SigningKey:
+    return SigningKey(sha256(f"{network.network_id} {index}".encode()).digest())
+
+
 class PaperNode:
     """A node without mail: it holds whatever the directory wants as soon as it hears of it."""
 
     def __init__(
-        self, index: int, network: NetworkFile, connection: NatsConnection, *, clock: Clock, cache: Path | None = None
+        self,
+        index: int,
+        network: NetworkFile,
+        connection: NatsConnection,
+        *,
+        clock: Clock,
+        cache: Path | None = None,
+        settings: MembershipSettings = NODE_SETTINGS,
     ) -> None:
-        self.signer = SigningKey(sha256(f"{network.network_id} {index}".encode()).digest())
+        self.signer = node_signer(network, index)
         self.key = self.signer.public
         identity = Identity.make(self.key.hex())
         self.node = Node(
@@ -71,7 +82,7 @@ class PaperNode:
             signer=self.signer,
             network=network,
             clock=clock,
-            settings=NODE_SETTINGS,
+            settings=settings,
             cache=cache,
         )
         self.catches_up = True
@@ -102,18 +113,24 @@ class Lab:
     connect: Connect
     server: NatsServer
     policy: Policy = POLICY
+    #: NATS settings of the authority's and the nodes' users, where the server has users.
+    as_authority: dict[str, object] = field(default_factory=dict)
+    as_node: Callable[[bytes], dict[str, object]] = lambda _key: {}
     settings: AuthoritySettings = field(
         default_factory=lambda: AuthoritySettings(tick_s=0.2, pace_s=0.05, streams=STREAMS)
     )
     clock: Clock = field(default_factory=SystemClock)
-    authority: Authority | None = None
     nodes: list[PaperNode] = field(default_factory=list)
-    failures: list[BaseException] = field(default_factory=list)
-    _task: asyncio.Task[None] | None = None
+    running: list[tuple[Authority, asyncio.Task[None]]] = field(default_factory=list)
+
+    @property
+    def authority(self) -> Authority:
+        """The one started last."""
+        return self.running[-1][0]
 
     async def start_authority(self) -> Authority:
-        connection = await self.connect(self.server)
-        self.authority = Authority(
+        connection = await self.connect(self.server, **self.as_authority)
+        authority = Authority(
             connection,
             network=self.network,
             keys=lambda: read_keys(self.keys, network=self.network, now_ms=self.clock.now_ms()),
@@ -121,29 +138,33 @@ class Lab:
             clock=self.clock,
             settings=self.settings,
         )
-        await self.authority.start()
-        self._task = asyncio.create_task(self._run(self.authority))
-        return self.authority
+        await authority.start()
+        self.running.append((authority, asyncio.create_task(authority.run())))
+        return authority
 
-    async def _run(self, authority: Authority) -> None:
-        try:
-            await authority.run()
-        except Exception as error:
-            self.failures.append(error)
-            raise
-
-    async def stop_authority(self) -> None:
-        if self._task is not None and self.authority is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            await self.authority.stop()
-            self._task, self.authority = None, None
+    async def stop_authority(self, which: int = -1) -> None:
+        authority, task = self.running.pop(which)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await authority.stop()
 
     async def add_node(
-        self, index: int, *, clock: Clock | None = None, cache: Path | None = None, start: bool = True
+        self,
+        index: int,
+        *,
+        clock: Clock | None = None,
+        cache: Path | None = None,
+        start: bool = True,
+        settings: MembershipSettings = NODE_SETTINGS,
     ) -> PaperNode:
-        node = PaperNode(index, self.network, await self.connect(self.server), clock=clock or self.clock, cache=cache)
+        node = PaperNode(
+            index,
+            self.network,
+            await self.connect(self.server, **self.as_node(node_signer(self.network, index).public)),
+            clock=clock or self.clock,
+            cache=cache,
+            settings=settings,
+        )
         self.nodes.append(node)
         if start:
             node.start()
@@ -159,17 +180,19 @@ class Lab:
     async def until(self, holds: Callable[[Directory], bool], *, node: PaperNode | None = None) -> Directory:
         """Wait until a node has a directory of which something holds."""
         watched = (node or self.nodes[0]).membership
-        async for _ in watched.directories():
-            directory = watched.directory
-            assert directory is not None
-            if holds(directory):
-                return directory
+        async with contextlib.aclosing(watched.directories()) as directories:
+            async for _ in directories:
+                directory = watched.directory
+                assert directory is not None
+                if holds(directory):
+                    return directory
         raise AssertionError
 
     async def close(self) -> None:
         for node in self.nodes:
             await node.stop()
-        await self.stop_authority()
+        while self.running:
+            await self.stop_authority()
 
 
 @pytest.fixture

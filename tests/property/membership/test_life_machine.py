@@ -218,7 +218,7 @@ class Lives(RuleBasedStateMachine):
                 assert self.holds(node, after), "who begins to serve a swarm holds all of it"
         if before.swarm_ids != after.swarm_ids:
             for swarm in after.swarm_ids:
-                planned = sum(node.planned_swarm_id == swarm for node in before.nodes)
+                planned = sum(n.planned_swarm_id == swarm and n.key in after.by_key for n in before.nodes)
                 assert sum(self.holds(node, after) for node in after.members(swarm)) >= min(FLOOR, planned)
 
     def holds(self, node: Node, directory: Directory) -> bool:
