@@ -79,7 +79,7 @@ class OnionService:
             failing=plan.failing,
         )
         relay = settings.relay
-        self._servers = OutsideServers(
+        servers = OutsideServers(
             RelayRules(relay.hosts, relay.forbidden, anywhere=relay.laboratory),
             timeout=relay.timeout,
             most=relay.requests,
@@ -93,7 +93,7 @@ class OnionService:
             self.replays,
             mailbox=self._mailbox,
             peers=self.peers,
-            servers=self._servers,
+            servers=servers,
             clock=clock,
         )
         trusted = TrustedPeers()
@@ -142,7 +142,6 @@ class OnionService:
         await asyncio.gather(*(front.stop() for front in self._fronts()))
         await self.hops.stop()
         await self.peers.close()
-        await self._servers.close()
         if self._unix_mailbox is not None:
             await self._unix_mailbox.close()
 

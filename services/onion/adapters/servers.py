@@ -6,14 +6,15 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
-from ipaddress import IPv6Address, ip_address
+from ipaddress import ip_address
 from typing import Final
 
-import httpx
+import h11
 
 from naisho.protocol.limits import MAX_ONION_BYTES
 from naisho.protocol.onion.routing import ToServer
 from services.chassis.packed import Reply
+from services.onion.adapters.http_client import AnswerTooLarge, Place, post
 from services.onion.domain import answers
 from services.onion.domain.relay import Address, RelayRules
 
@@ -56,7 +57,7 @@ class OutsideServers:
         self._verify = verify_tls
         self._resolve = resolver or resolve
         self._under_way = 0
-        self._client: httpx.AsyncClient | None = None
+        self._tls: ssl.SSLContext | None = None
 
     async def relay(self, route: ToServer) -> Reply:
         """Post a layer's plaintext; see ``Servers``."""
@@ -69,47 +70,29 @@ class OutsideServers:
                 addresses = await self._resolve(route.host.strip("[]"), route.port)
                 self._rules.check_addresses(addresses)
                 return await self._post(route, addresses[0])
-        except (TimeoutError, httpx.TimeoutException):
+        except TimeoutError:
             return _TIMED_OUT
-        except (OSError, httpx.HTTPError, httpx.InvalidURL) as error:
+        except AnswerTooLarge:
+            return _TOO_LARGE
+        except (OSError, h11.RemoteProtocolError) as error:
             return Reply(502, f"The server could not be reached: {type(error).__name__}".encode())
         finally:
             self._under_way -= 1
 
-    async def close(self) -> None:
-        """Close what is open."""
-        if self._client is not None:
-            await self._client.aclose()
-
     async def _post(self, route: ToServer, address: Address) -> Reply:
-        if self._client is None:
-            self._client = self._make_client()
-        host = f"[{address}]" if isinstance(address, IPv6Address) else str(address)
-        name = route.host if route.port == _DEFAULT_PORTS[route.protocol] else f"{route.host}:{route.port}"
-        async with self._client.stream(
-            "POST",
-            f"{route.protocol}://{host}:{route.port}{route.target}",
-            content=route.plaintext,
-            headers={"Host": name, "Accept-Encoding": "identity", "Content-Type": "application/octet-stream"},
-            extensions={"sni_hostname": route.host.strip("[]")},
-        ) as response:
-            body = bytearray()
-            async for part in response.aiter_raw():
-                body += part
-                if len(body) > MAX_ONION_BYTES:
-                    return _TOO_LARGE
-        kind = response.headers.get("content-type", "")
-        return Reply(response.status_code, bytes(body), binary=not kind.startswith(("text/", "application/json")))
+        host = route.host.strip("[]")
+        named = route.host if route.port == _DEFAULT_PORTS[route.protocol] else f"{route.host}:{route.port}"
+        headers = [("Host", named), ("Accept-Encoding", "identity"), ("Content-Type", "application/octet-stream")]
+        tls = self._context() if route.protocol == "https" else None
+        place = Place(str(address), route.port, tls, host)
+        answer = await post(place, route.target, headers, route.plaintext, limit=MAX_ONION_BYTES)
+        kind = answer.headers.get(b"content-type", b"")
+        return Reply(answer.status, answer.body, binary=not kind.startswith((b"text/", b"application/json")))
 
-    def _make_client(self) -> httpx.AsyncClient:
-        context = ssl.create_default_context()
-        if not self._verify:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        # A kept connection would be found by address, whatever name it was checked for: keep none.
-        limits = httpx.Limits(max_connections=self._most, max_keepalive_connections=0)
-        client = httpx.AsyncClient(
-            verify=context, limits=limits, timeout=self._timeout, follow_redirects=False, trust_env=False
-        )
-        client.headers.clear()
-        return client
+    def _context(self) -> ssl.SSLContext:
+        if self._tls is None:  # made when first needed: most nodes relay to nobody
+            self._tls = ssl.create_default_context()
+            if not self._verify:
+                self._tls.check_hostname = False
+                self._tls.verify_mode = ssl.CERT_NONE
+        return self._tls
