@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
@@ -68,10 +69,11 @@ def test_a_copy_read_alone_keeps_the_first_ones_rank() -> None:
 
 
 def test_a_copy_that_names_the_rank_corrects_a_replay_that_met_another_store_first() -> None:
-    mailbox, _ = fold(
-        (6, 100, stored(3_000)), (7, 100, stored(1_000, message_hash=OTHER)), (8, 100, stored(3_000, rank=5))
-    )
-    assert mailbox.messages[HASH].rank == 5
+    raced = replace(stored(3_000), timestamp_ms=99)
+    between = stored(1_000, message_hash=OTHER)
+    mailbox, _ = fold((6, 100, raced), (7, 100, between), (8, 100, stored(3_000, rank=5)))
+    record = mailbox.messages[HASH]
+    assert (record.rank, record.timestamp_ms, record.expiry_ms) == (5, 50, 3_000)
 
 
 def test_what_expired_before_the_log_took_the_event_is_dead_whether_swept_or_not() -> None:
