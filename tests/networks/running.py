@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from naisho.protocol import network_file
 from naisho.protocol.directory.model import Directory
@@ -29,14 +29,24 @@ class RunningNetwork:
         status: what ``naisho network status --json`` says, as of the start.
     """
 
-    def __init__(self, home: Path, *options: str, settings: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+    #: The command; a child may put another in its place that does more.
+    program: Sequence[str] = (NAISHO,)
+
+    def __init__(
+        self,
+        home: Path,
+        *options: str,
+        settings: Mapping[str, Mapping[str, Any]] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.home = home
         self._options: Sequence[str] = options
         self._settings = settings or {}
+        self._environment = environment or {}
         self._process: subprocess.Popen[str] | None = None
         self.status: dict[str, Any] = {}
 
-    def __enter__(self) -> RunningNetwork:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -48,7 +58,7 @@ class RunningNetwork:
         """Start, and wait until every node is active."""
         self.home.mkdir(parents=True, exist_ok=True)
         errors = self.home.parent / f"{self.home.name}.log"
-        arguments = [NAISHO, "--json", "network", "up", "--home", str(self.home), *self._options]
+        arguments = [*self.program, "--json", "network", "up", "--home", str(self.home), *self._options]
         for service, settings in self._settings.items():
             for name, value in settings.items():
                 arguments += ["--set", f"{service}.{name}={value}"]
@@ -58,6 +68,7 @@ class RunningNetwork:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
+                env={**os.environ, **self._environment},
                 text=True,
                 start_new_session=True,
             )

@@ -1,0 +1,105 @@
+"""A default network, a process for each node, every process tapped; and what each node can see of it all."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from naisho.protocol.directory import Node
+from tests.integration.claims import tape
+from tests.networks import RunningNetwork
+
+NODES: Final = 15
+#: Edges at which a client's request passes from hop to hop.
+REQUEST_EDGES: Final = ("https", "hop", "layer", "mailbox")
+
+#: What a node sees, by place.
+View = Mapping[str, bytes]
+
+
+class TappedNetwork(RunningNetwork):
+    """A running network whose nodes' views can be read.
+
+    Args:
+        home: its data directory.
+        broken_for: the client's address for which every node is broken on purpose.
+    """
+
+    program = (sys.executable, "-m", "tests.integration.claims.tapped_naisho")
+
+    def __init__(self, home: Path, *, broken_for: str) -> None:
+        self._tapes = home.parent / "tapes"
+        environment = {
+            "CLAIMS_TAPES": str(self._tapes),
+            "CLAIMS_BROKEN_FOR": broken_for,
+            "PYTHONPATH": str(Path(__file__).parents[3]),
+        }
+        super().__init__(home, "--nodes", str(NODES), "--processes", str(NODES), environment=environment)
+
+    def start(self) -> None:
+        super().start()
+        hosts = {node["process"] for node in self.status["nodes"]}
+        assert len(hosts) == NODES, "each node is a process of its own"
+        self._hosts = {bytes.fromhex(node["key"]): node["process"] for node in self.status["nodes"]}
+        self._names = {bytes.fromhex(node["key"]): node["name"] for node in self.status["nodes"]}
+
+    def nodes(self) -> list[Node]:
+        """Return all nodes, as the directory has them."""
+        return list(self.directory().nodes)
+
+    def mark(self) -> dict[bytes, int]:
+        """Return where every node's tape is now."""
+        return {key: tape.length(self._tape(key)) for key in self._hosts}
+
+    def seen_by(self, key: bytes, since: Mapping[bytes, int]) -> View:
+        """Return a node's whole view: what its taps heard since a mark, and all that lies on disks.
+
+        Its log and its folder are its own; the event log is every node's to follow, so that all of it counts.
+        """
+        view = dict(self.heard_by(key, since))
+        view["its log"] = self.log_of(key)
+        view |= {f"its file {name}": data for name, data in _files(self.home / "nodes" / self._names[key]).items()}
+        view |= {f"events {name}": data for name, data in _files(self.home / "nats").items()}
+        return view
+
+    def heard_by(self, key: bytes, since: Mapping[bytes, int], *edges: str) -> View:
+        """Return what a node's taps heard since a mark, at edges of these kinds or at all of them."""
+        heard: dict[str, bytes] = {}
+        for number, stream in enumerate(tape.read(self._tape(key), since[key])):
+            if not edges or stream.edge.startswith(edges):
+                heard[f"{stream.edge} {number}"] = stream.data
+        return heard
+
+    def log_of(self, key: bytes) -> bytes:
+        """Return what a node's process has logged."""
+        return (self.home / "nodes" / f"{self._hosts[key]}.log").read_bytes()
+
+    def at_rest_with(self, key: bytes) -> View:
+        """Return what lies on a node's own disk: its log and its folder."""
+        files = _files(self.home / "nodes" / self._names[key])
+        return {"its log": self.log_of(key)} | {f"its file {name}": data for name, data in files.items()}
+
+    def files(self) -> View:
+        """Return everything that lies below the network's data directory: log, stores, keys, logs."""
+        return _files(self.home)
+
+    def name_of(self, key: bytes) -> str:
+        """Return a node's name in the plan, for messages."""
+        return str(self._names[key])
+
+    def _tape(self, key: bytes) -> Path:
+        return self._tapes / f"{self._hosts[key].removeprefix('nodes-')}.tape"
+
+
+def _files(folder: Path) -> View:
+    """Return the content of every file below a folder; sockets and what vanishes meanwhile are passed over."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        try:
+            if path.is_file():
+                found[str(path.relative_to(folder))] = path.read_bytes()
+        except FileNotFoundError:
+            continue
+    return found
