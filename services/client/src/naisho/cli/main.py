@@ -80,3 +80,7 @@ def _wanted(arguments: list[str], option: str) -> str | None:
         if argument.startswith(f"{option}="):
             return argument.partition("=")[2]
     return None
+
+
+if __name__ == "__main__":
+    main()

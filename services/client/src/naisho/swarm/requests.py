@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from naisho.errors import (
     ClockWrong,
+    EntryUnreachable,
     NaishoError,
     RequestRefused,
     SwarmUnreachable,
@@ -117,7 +118,8 @@ class SwarmRequests:
         """
         state = _Tries()
         while state.count < TRIES:
-            await self._sleep(BACKOFF[min(state.count, len(BACKOFF) - 1)])
+            if not isinstance(state.error, EntryUnreachable):  # the next entry may be tried at once
+                await self._sleep(BACKOFF[min(state.count, len(BACKOFF) - 1)])
             state.count += 1
             path = await self._paths.path()
             swarm = await self.swarm(account)
