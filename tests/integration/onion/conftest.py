@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -264,3 +265,14 @@ async def connect() -> AsyncIterator[Callable[..., Awaitable[RawClient]]]:
     yield make
     for client in clients:
         client.writer.transport.abort()
+
+
+@pytest.fixture
+def free_port() -> Callable[[], int]:
+    """Return a maker of ports that were free a moment ago."""
+
+    def make() -> int:
+        with socket.create_server((LOOPBACK, 0)) as probe:
+            return int(probe.getsockname()[1])
+
+    return make

@@ -82,7 +82,8 @@ class Names:
 
 
 def relay(**options: Any) -> RelaySettings:
-    return RelaySettings(**({"hosts": ("files.example",), "laboratory": True} | options))
+    given: dict[str, Any] = {"hosts": ("files.example",), "laboratory": True} | options
+    return RelaySettings(**given)
 
 
 async def ask(connect: Any, node: Any, **place: Any) -> tuple[int, bytes, NodeReply | None]:
