@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -150,7 +151,7 @@ def test_fuzz_storage_requests(fuzz: Callable[..., None]) -> None:
     rpc = StorageRpc(mailboxes, Nodes(), lambda: NOW, rng=Random(1))
     loop = asyncio.new_event_loop()
     calls = 0
-    answers = set()
+    answers: set[str] = set()
 
     def parse(raw: bytes) -> None:
         nonlocal calls
@@ -169,19 +170,18 @@ def test_fuzz_storage_requests(fuzz: Callable[..., None]) -> None:
         text = reply.body.decode()
         assert text
         assert not text.startswith("{")
-        answers.add(next((start for start in REPEATED if text.startswith(start)), text))
-        raise Answered(reply.status, next((start for start in REPEATED if text.startswith(start)), text))
+        kind = next((start for start in REPEATED if text.startswith(start)), text)
+        answers.add(kind)
+        raise Answered(reply.status, kind)
 
     try:
         for seed in SEEDS:
-            try:
+            with contextlib.suppress(Answered):
                 parse(seed)
-            except Answered as answered:
-                assert answered.args[0] == 400, (seed, answered)
-                assert b"ons_resolve" in seed, (seed, answered)
+        assert answers == {"ons_resolve is not available: this network keeps no names"}
         fuzz("storage requests", parse, SEEDS, (Answered,), TOKENS)
     finally:
-        print(len(answers), *sorted(answers), sep='\n')
+        print(f"{len(answers)} different refusals")
         loop.close()
     assert mailboxes.executed > len(SEEDS)
 
