@@ -74,10 +74,11 @@ class RunningNetwork:
             )
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
-        if not line:
-            self._process.wait(STOP_WITHIN_S)
-            raise RuntimeError("the network did not start:\n" + errors.read_text()[-4000:])
-        self.status = json.loads(line)
+        status = json.loads(line) if line else {"error": "no status"}
+        if "error" in status:
+            self._process.communicate(timeout=STOP_WITHIN_S)
+            raise RuntimeError(f"the network did not start: {status['error']}\n" + errors.read_text()[-4000:])
+        self.status = status
 
     def stop(self) -> None:
         """Press Ctrl-C and wait for the end."""

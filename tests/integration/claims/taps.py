@@ -23,7 +23,7 @@ from typing import Any, cast
 
 import grpc
 import grpc.aio
-import httpcore._backends.anyio as httpcore_streams
+import h11
 
 from naisho.protocol.onion import encryption
 from services.chassis.nats import link
@@ -146,22 +146,23 @@ def _after(parse: Callable[[bytes], Any], write: Write) -> Callable[[bytes], Any
 
 
 def tap_requests(tape: Tape) -> None:
-    """Tap the requests that the node itself makes over HTTPS; a stream over TLS is one of its own here."""
-    stream = httpcore_streams.AnyIOStream
-    read, write = stream.read, stream.write
-    heard, said = tape.stream("own https in"), tape.stream("own https out")
+    """Tap the requests that the node itself makes, to other nodes and to servers outside."""
 
-    async def tapped_read(self: Any, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - the parent's signature
-        data = await read(self, max_bytes, timeout)
-        heard(data)
-        return data
+    class TappedExchange(h11.Connection):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            self.heard, self.said = tape.stream("own https in"), tape.stream("own https out")
 
-    async def tapped_write(self: Any, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - the parent's signature
-        said(buffer)
-        await write(self, buffer, timeout)
+        def receive_data(self, data: bytes) -> None:
+            self.heard(data)
+            super().receive_data(data)
 
-    put(stream, "read", tapped_read)
-    put(stream, "write", tapped_write)
+        def send(self, event: Any) -> Any:
+            data: bytes | None = super().send(event)
+            self.said(data or b"")
+            return data
+
+    put(h11, "Connection", TappedExchange)
 
 
 def tap_layers(tape: Tape) -> None:
