@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import AsyncIterator, Callable
@@ -236,6 +237,29 @@ async def test_calls_in_flight_fail_when_the_server_dies_and_are_never_sent_agai
     assert await calls.call(200, b"new", 10) == Reply(200, b"new")
     assert gate.entered == 6
     assert calls.broken == 5
+
+
+async def test_what_was_queued_for_a_dead_server_is_not_sent_to_the_next(peer: PeerMaker, client: ClientMaker) -> None:
+    seen: list[bytes] = []
+
+    def note(code: int, body: bytes) -> Reply:
+        seen.append(body)
+        return Reply(code, body)
+
+    server = await peer(note)
+    await server.kill()
+    calls = client(server, Limits(packet_bytes=100), on_demand=True)
+    queued = [calls.submit(200, b"old" * 50, 10) for _ in range(5)]
+    failures = await asyncio.gather(*queued, return_exceptions=True)
+    assert [type(failure) for failure in failures] == [StreamBroken] * 5
+    await server.start()
+    answer: Reply | None = None
+    while answer is None:  # the channel, too, pauses before it tries again
+        with contextlib.suppress(StreamBroken):
+            await calls.wait_for(StreamState.IDLE)
+            answer = await calls.call(200, b"new", 10)
+    assert answer == Reply(200, b"new")
+    assert seen == [b"new"]
 
 
 async def test_while_the_server_is_away_calls_fail_at_once_or_in_the_attempt(

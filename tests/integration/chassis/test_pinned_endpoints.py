@@ -34,11 +34,13 @@ class Node(HopServiceServicer):
 
     def __init__(self, trusted: TrustedPeers) -> None:
         self.trusted = trusted
+        self.callers: list[bytes | None] = []
 
     async def Exchange(  # noqa: N802 - gRPC's name
         self, request_iterator: AsyncIterator[Packet], context: Context
     ) -> AsyncIterator[Packet]:
         caller = self.trusted.caller(context)
+        self.callers.append(caller)
         if caller is None:
             await context.abort(grpc.StatusCode.PERMISSION_DENIED)
         async for packet in serve_packed(request_iterator, lambda code, _: Reply(code, caller)):
@@ -48,9 +50,9 @@ class Node(HopServiceServicer):
 
 
 @asynccontextmanager
-async def node(trusted: TrustedPeers, identity: Identity = SERVER) -> AsyncIterator[str]:
+async def node(trusted: TrustedPeers, identity: Identity = SERVER, servicer: Node | None = None) -> AsyncIterator[str]:
     server, port = pinned_server("127.0.0.1:0", identity, trusted)
-    add_HopServiceServicer_to_server(Node(trusted), server)
+    add_HopServiceServicer_to_server(servicer or Node(trusted), server)
     await server.start()
     try:
         yield f"127.0.0.1:{port}"
@@ -85,9 +87,10 @@ async def test_an_unlisted_client_is_refused_until_it_is_added_and_again_when_re
 async def test_an_empty_list_lets_nobody_in() -> None:
     trusted = TrustedPeers()
     async with node(trusted) as address:
-        with pytest.raises(StreamBroken):
+        with pytest.raises(StreamBroken, match="UNAVAILABLE"):  # by TLS itself
             await ask(address, ALICE)
-        with pytest.raises(StreamBroken):  # not even the server's own certificate, which stands in for the empty list
+        # The server's own certificate stands in for the empty list, and is let no further.
+        with pytest.raises(StreamBroken, match="PERMISSION_DENIED"):
             await ask(address, SERVER)
         trusted.replace([ALICE.certificate])
         assert (await ask(address, ALICE)).status == 200
@@ -149,9 +152,12 @@ async def test_a_listed_certificate_cannot_vouch_for_another() -> None:
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         ),
     )
-    async with node(TrustedPeers([certify("authority", authority_key, ca=True)])) as address:
+    trusted = TrustedPeers([certify("authority", authority_key, ca=True)])
+    servicer = Node(trusted)
+    async with node(trusted, servicer=servicer) as address:
         with pytest.raises(StreamBroken, match="PERMISSION_DENIED"):
             await ask(address, minted)
+    assert set(servicer.callers) == {None}
 
 
 async def test_a_stream_already_open_ends_when_its_client_is_removed() -> None:
@@ -181,25 +187,30 @@ async def test_many_nodes_in_one_process_keep_connections_of_their_own() -> None
 
 
 async def test_two_channels_to_one_socket_do_not_share_a_connection(tmp_path: Path) -> None:
-    peers: list[str] = []
+    socket = tmp_path / "s"
 
     class Plain(HopServiceServicer):
-        async def Exchange(  # noqa: N802 - gRPC's name
-            self, request_iterator: AsyncIterator[Packet], context: Context
-        ) -> AsyncIterator[Packet]:
-            peers.append(str(context.peer()))
+        async def Exchange(self, request_iterator: AsyncIterator[Packet], _: object) -> AsyncIterator[Packet]:  # noqa: N802
             async for packet in serve_packed(request_iterator, Reply):
                 yield packet
 
-    server = unix_server(tmp_path / "s")
+    def connections() -> int:
+        sockets = [line.split() for line in Path("/proc/net/unix").read_text(encoding="utf-8").splitlines()]
+        return sum(fields[-1] == str(socket) and fields[5] == "03" for fields in sockets)  # 03: connected
+
+    server = unix_server(socket)
     add_HopServiceServicer_to_server(Plain(), server)
     await server.start()
-    async with unix_channel(tmp_path / "s") as one, unix_channel(tmp_path / "s") as other:
-        for channel in (one, other):
-            async with PackedClient(HopServiceStub(channel).Exchange) as calls:
-                await calls.wait_for(StreamState.OPEN)
+    async with (
+        unix_channel(socket) as one,
+        unix_channel(socket) as other,
+        PackedClient(HopServiceStub(one).Exchange) as of_one,
+        PackedClient(HopServiceStub(other).Exchange) as of_other,
+    ):
+        await of_one.wait_for(StreamState.OPEN)
+        await of_other.wait_for(StreamState.OPEN)
+        assert connections() == 2
     await server.stop(None)
-    assert len(peers) == 2
 
 
 async def test_a_port_in_use_is_an_error() -> None:
