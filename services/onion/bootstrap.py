@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
+from functools import partial
 from pathlib import Path
 from random import SystemRandom
 
@@ -17,6 +18,8 @@ from services.chassis.grpc_endpoint import TrustedPeers
 from services.chassis.lifecycle import Lifecycle
 from services.chassis.limits import TokenBuckets
 from services.chassis.packed import Limits
+from services.chassis.telemetry import Metrics, TelemetryEndpoint
+from services.onion import instruments as table
 from services.onion.adapters.directory import UNUSABLE, DirectoryFollower
 from services.onion.adapters.mailbox import UnixMailbox
 from services.onion.adapters.peers import PeerStreams
@@ -67,7 +70,7 @@ class OnionService:
         self._mailbox: Mailbox = mailbox if mailbox is not None else self._require_mailbox()
         streams = Limits(calls=settings.peers.calls, queued_bytes=settings.peers.queued)
         reach = settings.reachability
-        plan = TestPlan(reach.interval, reach.retest, reach.longest_retest, SystemRandom())
+        self._plan = plan = TestPlan(reach.interval, reach.retest, reach.longest_retest, SystemRandom())
         self._tester = PeerTester(self.network, plan, self._mailbox.report_peers, timeout=reach.timeout, clock=clock)
         self.peers = PeerStreams(
             self.network,
@@ -100,6 +103,7 @@ class OnionService:
         self.hops = HopServer(layers, trusted, streams)
         self._directory = DirectoryFollower(self.network, trusted, self.lifecycle, clock, self.peers.follow_directory)
         rate = settings.rate
+        self._buckets = TokenBuckets[str](rate.burst, rate.per_second, rate.addresses, clock.monotonic)
         told = Seed(self.network)
         site = NodeSite(
             own_key,
@@ -107,11 +111,14 @@ class OnionService:
             layers=layers,
             mailbox=self._mailbox,
             seed=told,
-            buckets=TokenBuckets(rate.burst, rate.per_second, rate.addresses, clock.monotonic),
+            buckets=self._buckets,
             not_ready=self._not_ready,
         )
         limits = _http_limits(settings)
         self.https = HttpServer(site, limits, tls_context(self._identity))
+        self._telemetry = None
+        if settings.telemetry is not None:
+            self._telemetry = TelemetryEndpoint(*settings.telemetry, [self.measure(0)], [self.lifecycle])
         self.plain = HttpServer(SeedSite(told), limits) if settings.seed is not None else None
 
     async def start(self) -> None:
@@ -126,6 +133,8 @@ class OnionService:
         self.https_port = await self.https.start(*self._settings.https)
         if self.plain is not None and self._settings.seed is not None:
             self.seed_port = await self.plain.start(*self._settings.seed)
+        if self._telemetry is not None:
+            await self._telemetry.start()
         self.lifecycle.spawn(self._directory.follow(self._mailbox.watch_directory()), "follow the directory")
         self.lifecycle.spawn(self._directory.watch_age(), "watch the directory's age")
         self.lifecycle.spawn(self.peers.close_idle(), "close idle streams")
@@ -144,6 +153,31 @@ class OnionService:
         await self.peers.close()
         if self._unix_mailbox is not None:
             await self._unix_mailbox.close()
+        if self._telemetry is not None:
+            await self._telemetry.close()
+
+    def measure(self, node: int) -> Metrics:
+        """Return the service's metrics; `node` tells it apart from others in the process."""
+        metrics = Metrics("onion", node, table.INSTRUMENTS)
+        for name, hundreds in table.STATUSES.items():
+            metrics.watch(table.ANSWERS, partial(self._answers, hundreds), status=name)
+        for outcome in table.OUTCOMES:
+            metrics.watch(table.LAYERS, partial(getattr, self.hops.load, outcome), outcome=outcome)
+        metrics.watch(table.CONNECTIONS, lambda: self.https.connections)
+        metrics.watch(table.UNDER_WAY, lambda: self.https.under_way)
+        metrics.watch(table.HELD, lambda: self.https.held)
+        metrics.watch(table.CROWDED_OUT, lambda: self.https.crowded_out)
+        metrics.watch(table.THROTTLED, lambda: self._buckets.refused)
+        metrics.watch(table.REPLAYS, lambda: self.replays.caught)
+        metrics.watch(table.REMEMBERED, lambda: len(self.replays))
+        metrics.watch(table.STREAMS, lambda: len(self.peers))
+        metrics.watch(table.FAILING, lambda: self._plan.failures)
+        metrics.watch(table.EPOCH, lambda: self.network.epoch)
+        metrics.watch(table.DIRECTORIES_REFUSED, lambda: self._directory.refused)
+        return metrics
+
+    def _answers(self, hundreds: int) -> int:
+        return self.https.answers.get(hundreds, 0)
 
     def _fronts(self) -> list[HttpServer]:
         return [self.https] if self.plain is None else [self.https, self.plain]

@@ -103,6 +103,8 @@ class OnionSettings:
     seed: Address | None = None
     #: Where the node's `swarm` listens; not needed when both live in one process.
     mailbox: Path | None = None
+    #: Where metrics and readiness are told, for those who run the process; nowhere if absent. Never a public address.
+    telemetry: Address | None = None
     http: HttpSettings = field(default_factory=HttpSettings)
     rate: RateSettings = field(default_factory=RateSettings)
     replay: ReplaySettings = field(default_factory=ReplaySettings)

@@ -19,6 +19,11 @@ class Network:
         self.directory: Directory | None = None
         self._file = file
 
+    @property
+    def epoch(self) -> int:
+        """Epoch of the directory; 0 without one."""
+        return 0 if self.directory is None else self.directory.epoch
+
     def learn(self, signed: bytes, now_ms: int) -> bool:
         """Believe a signed directory; tell whether it is another one than before.
 

@@ -36,6 +36,11 @@ class TestPlan:
         """Tell whether a node's last test failed."""
         return node in self._failing
 
+    @property
+    def failures(self) -> int:
+        """How many nodes' last test failed."""
+        return len(self._failing)
+
     def next_time(self) -> float:
         """Return when the next test is due."""
         return min(self._next, min((due for _, due in self._failing.values()), default=self._next))

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
+from naisho.protocol.onion.packet import to_node
 from naisho.wire.node.v1.node_pb2 import MAILBOX_CALL_DIRECT
 from services.chassis.packed import Reply
 from services.chassis.settings import Address
@@ -223,3 +224,28 @@ async def test_the_plain_address_serves_nothing_else(lab: Any, connect: Any) -> 
         assert (answer.status, answer.body) == (404, f"POST {target} Not Found".encode())
     assert (await client.ask("POST", "/json_rpc", b"x" * (2**20 + 1))).status == 413
     assert not node.mailbox.calls
+
+
+async def test_metrics_tell_sums_and_nobody(lab: Any, connect: Any) -> None:
+    nodes = await lab.add(2, telemetry=Address("127.0.0.1", 0))
+    await lab.publish()
+    client = await connect(nodes[0].service.https_port)
+    for _ in range(3):
+        await client.ask("POST", "/storage_rpc/v1", RPC)
+    await client.ask("GET", "/nothing-here")
+    packet = to_node([node.hop_key for node in nodes], "info", {})
+    for _ in range(2):
+        await client.ask("POST", "/onion_req/v2", packet.data)
+    text = nodes[0].service.measure(3).collect()
+    found = {(sample.name, sample.labels.get("status")): sample.value for family in text for sample in family.samples}
+    assert found["naisho_onion_answers_total", "2xx"] == 4
+    assert found["naisho_onion_answers_total", "4xx"] == 2
+    assert found["naisho_onion_replays_total", None] == 1
+    assert found["naisho_onion_streams", None] == 1
+    assert found["naisho_onion_connections", None] == 1
+    assert found["naisho_onion_directory_epoch", None] == 1
+    telemetry = await connect(nodes[1].service._telemetry.port, tls=False)
+    page = await telemetry.ask("GET", "/metrics")
+    assert b'naisho_onion_layers_total{node="0",outcome="answered",service="onion"} 1.0' in page.body
+    for trace in (b"127.0.0.1", b"nothing-here", nodes[0].key.hex().encode()):
+        assert trace not in page.body
