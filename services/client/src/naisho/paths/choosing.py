@@ -2,7 +2,7 @@
 
 In a network of grade ``independent``, two hops of one path never share an operator family or a network (IPv4 /24, IPv6
 /48), and nodes that declare no family or no address take no part. In one of grade ``single-operator`` all hops are one
-party anyway: three distinct nodes, on distinct machines, families and networks where possible (design 5).
+party anyway: three distinct nodes, on distinct machines and of distinct families where possible (design 5).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def rules(grade: Grade) -> tuple[Rule, ...]:
     """Return the rules for two hops of one path, strictest first; a later one is for want of nodes."""
     if grade is Grade.INDEPENDENT:
         return (are_independent,)
-    return (_apart, _on_two_machines, _are_two)
+    return (_apart, _on_two_machines, _of_two_families, _are_two)
 
 
 def choose_route(
@@ -91,14 +91,24 @@ def choose_entry(
     raise TooFewNodes(left=len(candidates))
 
 
-def order_members(members: Sequence[Node], route: Route, random: Random) -> list[Node]:
+def order_members(
+    members: Sequence[Node], route: Route, random: Random, *, acquainted: Collection[bytes] = ()
+) -> list[Node]:
     """Return the members of a swarm that a path may go to, best first, ties in random order.
 
-    A hop of the path is never its destination. Members of the entry's family come last: that family would see both the
-    client's address and the mailbox.
+    A hop of the path is never its destination. Nor is a node that knows the client's address from elsewhere, for it
+    would see both the address and the mailbox; unless the swarm has no other members. Members of the entry's family
+    come last: that family would see both.
+
+    Args:
+        members: the swarm.
+        route: the path.
+        random: where the draw comes from.
+        acquainted: keys of nodes that the client speaks to itself.
     """
     hops = {hop.key for hop in route}
-    allowed = [member for member in members if member.key not in hops]
+    strangers = [member for member in members if member.key not in acquainted] or members
+    allowed = [member for member in strangers if member.key not in hops]
     random.shuffle(allowed)
     allowed.sort(key=lambda member: bool(member.family) and member.family == route.entry.family)
     return allowed
@@ -117,12 +127,15 @@ def _partners(nodes: Sequence[Node], fits: Rule, entry: Node) -> list[Node]:
 
 
 def _apart(one: Node, other: Node) -> bool:
-    families_differ = one.family != other.family or not one.family
-    return _on_two_machines(one, other) and families_differ
+    return _on_two_machines(one, other) and _of_two_families(one, other)
 
 
 def _on_two_machines(one: Node, other: Node) -> bool:
     return one.key != other.key and (one.machine != other.machine or not one.machine)
+
+
+def _of_two_families(one: Node, other: Node) -> bool:
+    return one.key != other.key and (one.family != other.family or not one.family)
 
 
 def _are_two(one: Node, other: Node) -> bool:
