@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from statistics import median_low
 from typing import Final
@@ -36,7 +36,9 @@ class Sign:
 class Verdict:
     """What the signs say of one node."""
 
-    #: No heartbeat for too long, or never one.
+    #: A heartbeat came lately.
+    heard: bool
+    #: None came for too long, or ever.
     silent: bool
     #: Why it counts as being away; empty if it does not.
     away: str = ""
@@ -44,27 +46,37 @@ class Verdict:
     @property
     def well(self) -> bool:
         """Heard of lately, and not away."""
-        return not self.silent and not self.away
+        return self.heard and not self.away
 
 
-def judge(keys: Iterable[bytes], signs: Mapping[bytes, Sign], policy: Policy, now_ms: int) -> dict[bytes, Verdict]:
+def judge(keys: Collection[bytes], signs: Mapping[bytes, Sign], policy: Policy, now_ms: int) -> dict[bytes, Verdict]:
     """Return a verdict on each node.
 
     A node is away if it is silent and enough peers cannot reach it, if most peers cannot reach it though it speaks,
     or if its clock is off. Without living peers nobody is away: then it is likelier the authority that hears nothing.
     """
-    known = sorted(keys)
-    spoke = {
-        key: sign
-        for key in known
-        if (sign := signs.get(key)) is not None and sign.heartbeat and now_ms - sign.heard_ms < policy.missed_ms
-    }
+    lately = {key: sign for key in keys if (sign := signs.get(key)) and now_ms - sign.heard_ms < policy.missed_ms}
+    spoke = {key: sign for key, sign in lately.items() if sign.heartbeat is not None}
     reference = clock_reference(spoke.values())
     doubts: Counter[bytes] = Counter()
     for key, sign in spoke.items():
         assert sign.heartbeat is not None
         doubts.update(sign.heartbeat.unreachable_peers - {key})
-    return {key: _judge(spoke.get(key), reference, doubts[key], len(spoke.keys() - {key}), policy) for key in known}
+
+    def verdict(key: bytes) -> Verdict:
+        peers = len(spoke.keys() - {key})
+        if key not in lately:
+            confirmed = peers > 0 and doubts[key] >= min(policy.confirmations, peers)
+            return Verdict(heard=False, silent=True, away="heartbeats missed, and peers confirm" if confirmed else "")
+        if key not in spoke:
+            return Verdict(heard=False, silent=False)
+        if abs(spoke[key].offset_ms - reference) > policy.clock_tolerance_ms:
+            return Verdict(heard=True, silent=False, away="its clock is off")
+        if doubts[key] >= _OUTVOTE and doubts[key] * 2 > peers:
+            return Verdict(heard=True, silent=False, away="most of its peers cannot reach it")
+        return Verdict(heard=True, silent=False)
+
+    return {key: verdict(key) for key in keys}
 
 
 def clock_reference(signs: Iterable[Sign]) -> int:
@@ -73,14 +85,3 @@ def clock_reference(signs: Iterable[Sign]) -> int:
     If the authority's clock is the wrong one, the nodes are not blamed for it.
     """
     return median_low([0, *(sign.offset_ms for sign in signs)])
-
-
-def _judge(sign: Sign | None, reference: int, doubts: int, peers: int, policy: Policy) -> Verdict:
-    if sign is None:
-        confirmed = peers > 0 and doubts >= min(policy.confirmations, peers)
-        return Verdict(silent=True, away="heartbeats missed, and peers confirm" if confirmed else "")
-    if abs(sign.offset_ms - reference) > policy.clock_tolerance_ms:
-        return Verdict(silent=False, away="its clock is off")
-    if doubts >= _OUTVOTE and doubts * 2 > peers:
-        return Verdict(silent=False, away="most of its peers cannot reach it")
-    return Verdict(silent=False)

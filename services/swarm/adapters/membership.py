@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -114,7 +114,7 @@ class Membership:
         if self._newest is not None:
             hook(self._newest)
 
-    async def directories(self) -> AsyncIterator[bytes]:
+    async def directories(self) -> AsyncGenerator[bytes, None]:
         """Yield the newest signed directory now, then newer ones; who reads slowly gets only the newest."""
         changed = asyncio.Event()
         self._watchers.add(changed)

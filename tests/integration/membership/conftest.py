@@ -175,7 +175,12 @@ class Lab:
         await self.start_authority()
         for index in range(count):
             await self.add_node(index)
-        await self.until(lambda d: len(d.active_nodes) == count)
+        filled = await self.until(lambda d: len(d.active_nodes) == count)
+        kept = asyncio.Event()
+        self.authority.on_directory(lambda _: kept.set())
+        while self.authority.directory != filled:  # nodes may hear of it before its maker knows that it is kept
+            kept.clear()
+            await kept.wait()
 
     async def until(self, holds: Callable[[Directory], bool], *, node: PaperNode | None = None) -> Directory:
         """Wait until a node has a directory of which something holds."""

@@ -175,5 +175,5 @@ async def test_slow_readers_of_the_directory_get_the_newest(lab: Lab) -> None:
     second = await anext(reader)
     assert membership.directory is not None
     assert first != second == membership.directory.signed
-    await reader.aclose()  # type: ignore[attr-defined]  # an async generator
+    await reader.aclose()
     assert not membership._watchers
