@@ -41,7 +41,7 @@ class FollowerBounds:
     Attributes:
         window: most events asked for and not yet arrived.
         pull_bytes: most bytes of one pull.
-        pull_s: life of one pull request.
+        pull_s: life of one pull request, at least two heartbeats.
         heartbeat_s: how often the server says that it lives; three missed ones mean that it does not.
         patience_s: how long a missing consumer is waited for before ``FollowerMissing``.
         retry_s: pause before the second attempt to begin, doubled with each up to one second, until all is well.
@@ -53,6 +53,15 @@ class FollowerBounds:
     heartbeat_s: float = 1.0
     patience_s: float = 30.0
     retry_s: float = 0.02
+
+    def __post_init__(self) -> None:
+        """Check what the server would refuse.
+
+        Raises:
+            ValueError: a pull lives too short for its heartbeats.
+        """
+        if self.pull_s < 2 * self.heartbeat_s:
+            raise ValueError("a pull must live at least two heartbeats long")
 
 
 class JetStreamFollower:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -191,3 +192,28 @@ async def test_an_erased_events_bytes_leave_the_disk(
 
 def on_disk(folder: Path, text: bytes) -> bool:
     return any(text in path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+async def test_a_restart_is_answered_on_the_new_connection_and_not_by_missed_heartbeats(
+    nats_server_factory: Callable[..., NatsServer], nats_connect: Callable[..., Awaitable[NatsConnection]]
+) -> None:
+    server = nats_server_factory()
+    connection = await nats_connect(server)
+    log = await opened(connection, "n")
+    await ensure_follower(connection, "TEST_n", "f", ["n.>"])
+    patient = await JetStreamLog.open(connection, "TEST_n", follower_bounds=FollowerBounds(heartbeat_s=15))
+    follower = patient.follow("f", ["n.>"], after=0)
+    await append_many(log, "n.a", 3)
+    assert await collect(follower, 3) == [1, 2, 3]
+    waiting = asyncio.ensure_future(collect(follower, 1))
+    await asyncio.sleep(0)
+    up = asyncio.Event()
+    connection.on_reconnect(up.set)
+    server.kill()
+    server.start()
+    async with asyncio.timeout(10):  # three heartbeats would be 45 seconds
+        await up.wait()
+        await append_many(log, "n.a", 1)
+        assert await waiting == [4]
+    await patient.close()
+    await log.close()
