@@ -72,6 +72,7 @@ class Voice:
     @classmethod
     def wire(cls, reach: Reach, store: Store, keys: AccountKeys, name: str) -> Self:
         """Wire what an account does."""
+        reach.paths.own = keys.account_id
         mail = store.mail(reach.network.network_id)
         mailboxes = Mailboxes(reach.requests, keys)
         sender = Sender(keys=keys, name=name, store=store, mail=mail, mailboxes=mailboxes, clock=reach.clock)

@@ -14,6 +14,8 @@ from naisho.paths import entries
 from naisho.paths.choosing import Route, choose_route
 from naisho.paths.failures import Failure
 from naisho.paths.status import Light, Path, PathStatus
+from naisho.protocol import ring
+from naisho.protocol.account import AccountId
 from naisho.protocol.directory import Directory, Node, NodeState
 from naisho.store.network_cache import NetworkCache
 from naisho.store.records import PinnedEntry
@@ -38,6 +40,9 @@ class PathKeeper:
         monotonic: seconds.
         sleep: `asyncio.sleep` outside of tests.
 
+    Attributes:
+        own: the client's account, once it has one; the nodes that keep its mailbox are not pinned.
+
     """
 
     def __init__(
@@ -58,6 +63,7 @@ class PathKeeper:
         self._random = random
         self._monotonic = monotonic
         self._sleep = sleep
+        self.own: AccountId | None = None
         self._lock = asyncio.Lock()
         self._pinned: list[PinnedEntry] | None = None
         self._path: Path | None = None
@@ -156,7 +162,8 @@ class PathKeeper:
         now_ms = self._clock.device_ms()
         if self._pinned is None:
             self._pinned = await self._cache.entries()
-        pinned = await self._pin(entries.renew(self._pinned, directory, now_ms, self._random))
+        own_swarm = self._own_swarm(directory)
+        pinned = await self._pin(entries.renew(self._pinned, directory, now_ms, self._random, own_swarm=own_swarm))
         found = entries.usable(pinned, directory, self._strikes.out())
         if not found:
             # Everybody we know fails. If somebody else answers, it is they and not our connection.
@@ -167,13 +174,17 @@ class PathKeeper:
                     self._strikes.forgive(pin.node)
                 raise EntryUnreachable
             try:
-                pinned = await self._pin(entries.extend(pinned, directory, now_ms, self._random))
+                pinned = await self._pin(entries.extend(pinned, directory, now_ms, self._random, own_swarm=own_swarm))
             except TooFewNodes as error:
                 raise EntryUnreachable from error
             found = entries.usable(pinned, directory, self._strikes.out())
         if not found:
             raise EntryUnreachable
         return found[0], next(pin.until_ms for pin in pinned if pin.node == found[0].key)
+
+    def _own_swarm(self, directory: Directory) -> set[bytes]:
+        swarm_id = ring.choose_swarm(ring.position(self.own.key), directory.swarm_ids) if self.own else None
+        return set() if swarm_id is None else {node.key for node in directory.members(swarm_id)}
 
     async def _pin(self, pinned: list[PinnedEntry]) -> list[PinnedEntry]:
         if pinned != self._pinned:

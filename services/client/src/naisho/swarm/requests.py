@@ -224,7 +224,9 @@ class SwarmRequests:
 
     def _pick(self, members: Sequence[Node], path: Path, state: _Tries) -> Node | None:
         """Return the next member to ask; those out of favour only when nobody else is left."""
-        fresh = [member for member in order_members(members, path.route, self._random) if member.key not in state.tried]
+        acquainted = self._directory.acquainted
+        ordered = order_members(members, path.route, self._random, acquainted=acquainted)
+        fresh = [member for member in ordered if member.key not in state.tried]
         out = self._strikes.out()
         return next((member for member in fresh if member.key not in out), fresh[0] if fresh else None)
 
