@@ -22,8 +22,8 @@ from operators.membership.domain.life import Member
 from operators.membership.domain.planning import Plan, reconcile
 from operators.membership.domain.policy import Policy
 from operators.membership.domain.status import status_of
-from operators.membership.journal import Journal, verify_at_issue
 from operators.membership.keys import AuthorityKeys
+from operators.membership.ledger import Ledger, verify_at_issue
 from operators.membership.listening import Announced, DrainAsked, Listener, Request
 from operators.membership.streams import Provisioner, StreamSizes
 from services.chassis.certificates import CertificateError, check_pinnable
@@ -100,7 +100,7 @@ class Authority:
         self._changed: list[Callable[[Directory], None]] = []
         self._keys: AuthorityKeys
         self._keys_read_ms = 0
-        self._journal: Journal
+        self._ledger: Ledger
         self._log: JetStreamLog | None = None
 
     async def start(self) -> None:
@@ -114,9 +114,9 @@ class Authority:
         self._renew_keys()
         await self._provisioner.streams(self._settings.streams)
         self._log = await JetStreamLog.open(self._connection, self._names.membership_stream)
-        self._journal = Journal(self._log, self._names, self._network)
-        await self._journal.load()
-        self._listener.attend(self._journal.roster)
+        self._ledger = Ledger(self._log, self._names, self._network)
+        await self._ledger.load()
+        self._listener.attend(self._ledger.roster)
         self._listener.start()
         self._forget_hook = self._connection.on_reconnect(self._on_reconnect)
 
@@ -145,7 +145,7 @@ class Authority:
     @property
     def directory(self) -> Directory | None:
         """The newest directory published."""
-        return self._journal.directory
+        return self._ledger.directory
 
     @property
     def keys_end_ms(self) -> int:
@@ -159,9 +159,9 @@ class Authority:
     def status(self) -> dict[str, Any]:
         """Return the network's state, ready for JSON; see ``domain.status``."""
         return status_of(
-            self._journal.directory,
+            self._ledger.directory,
             now_ms=self._clock.now_ms(),
-            roster=self._journal.roster,
+            roster=self._ledger.roster,
             signs=self._listener.signs,
             waits=self.waits,
         )
@@ -192,14 +192,14 @@ class Authority:
     async def _step(self) -> None:
         if self._restore_due:
             await self._provisioner.streams(self._settings.streams)
-            await self._journal.restore()
+            await self._ledger.restore()
             self._restore_due = False
         self._renew_keys()
         requests = self._listener.take_requests()
         answers = [(request.answer, self._hear(request)) for request in requests]
         try:
             plan = self._plan()
-            await self._journal.record(plan.roster)
+            await self._ledger.record(plan.roster)
         except BaseException:
             for answer, _ in answers:
                 answer("it cannot be recorded now; try again")
@@ -209,8 +209,8 @@ class Authority:
         self._listener.attend(plan.roster)
         if plan.directory is not None:
             await self._publish(plan.directory)
-        if self._followers_due and self._journal.directory is not None:
-            await self._provisioner.followers(self._journal.directory)
+        if self._followers_due and self._ledger.directory is not None:
+            await self._provisioner.followers(self._ledger.directory)
             self._followers_due = False
 
     def _hear(self, request: Request) -> str:
@@ -222,14 +222,14 @@ class Authority:
             self.refused += 1
             return str(refusal)
         self.accepted += 1
-        self._journal.roster = {**self._journal.roster, member.node.key: member}
-        self._listener.attend(self._journal.roster)
+        self._ledger.roster = {**self._ledger.roster, member.node.key: member}
+        self._listener.attend(self._ledger.roster)
         return ""
 
     def _plan(self) -> Plan:
         plan = reconcile(
-            self._journal.roster,
-            self._journal.directory,
+            self._ledger.roster,
+            self._ledger.directory,
             self._listener.signs,
             keys=self._keys.keys,
             policy=self._policy,
@@ -240,7 +240,7 @@ class Authority:
 
     async def _publish(self, unsigned: Directory) -> None:
         directory = sign_directory(unsigned, self._keys.delegation, self._keys.signers)
-        await self._journal.publish(directory)
+        await self._ledger.publish(directory)
         self._followers_due = True
         log.info(
             "directory of epoch %d: %d nodes, %d of them active, in %d swarms",
@@ -271,7 +271,7 @@ class Authority:
         self._take_back(announcement)
         return admit(
             announcement,
-            self._journal.roster,
+            self._ledger.roster,
             policy=self._policy,
             now_ms=self._clock.now_ms(),
             clock_offset_ms=self._listener.clock_offset_ms,
@@ -285,12 +285,12 @@ class Authority:
             handed = verify_at_issue(announcement.newest_directory, self._network)
         except DirectoryError:
             return  # it is the node's own business to believe in it
-        current = self._journal.directory
+        current = self._ledger.directory
         if current is None or handed.epoch > current.epoch:
             log.warning("the log has forgotten epoch %d; a node handed it back", handed.epoch)
-            self._journal.adopt(handed)
+            self._ledger.adopt(handed)
 
     def _drained(self, asked: DrainAsked) -> Member:
         return drain(
-            asked.key, self._journal.roster, policy=self._policy, now_ms=self._clock.now_ms(), force=asked.force
+            asked.key, self._ledger.roster, policy=self._policy, now_ms=self._clock.now_ms(), force=asked.force
         )

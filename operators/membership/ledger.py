@@ -36,7 +36,7 @@ class _Value:
     tried: set[bytes] = field(default_factory=set)
 
 
-class Journal:
+class Ledger:
     """The authority's memory.
 
     Args:
