@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 
 import grpc.aio
 import pytest
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import get_current_span
 
 from naisho.wire.node.v1.node_pb2_grpc import HopServiceServicer, HopServiceStub, add_HopServiceServicer_to_server
 from naisho.wire.stream.v1.stream_pb2 import Packet
@@ -29,7 +32,9 @@ from services.chassis.packed import (
     StreamError,
     StreamState,
     StreamTimeout,
+    serve_packed,
 )
+from services.chassis.telemetry import SpanKind, Tracer
 
 if TYPE_CHECKING:
     from tests.integration.chassis.conftest import ClientMaker, PeerMaker
@@ -561,3 +566,31 @@ async def test_a_client_whose_channel_is_closed_fails_its_calls_and_goes_on_tryi
             await calls.call(200, b"x", 10)
         for _ in range(3):
             await attempts.acquire()
+
+
+async def test_a_stream_carries_no_trace_and_nothing_else_that_names_it(tmp_path: Path) -> None:
+    seen: list[dict[str, str | bytes]] = []
+
+    class Curious(HopServiceServicer):
+        async def Exchange(  # noqa: N802 - gRPC's name
+            self,
+            request_iterator: AsyncIterator[Packet],
+            context: grpc.aio.ServicerContext[AsyncIterator[Packet], AsyncIterator[Packet]],
+        ) -> AsyncIterator[Packet]:
+            seen.append(dict(context.invocation_metadata() or ()))
+            assert not get_current_span().get_span_context().is_valid
+            async for packet in serve_packed(request_iterator, Reply):
+                yield packet
+
+    tracer = Tracer("onion", 1, SimpleSpanProcessor(InMemorySpanExporter()))
+    server = unix_server(tmp_path / "s")
+    add_HopServiceServicer_to_server(Curious(), server)
+    await server.start()
+    async with unix_channel(tmp_path / "s") as channel:
+        with tracer.span(SpanKind("ask")):
+            assert get_current_span().get_span_context().is_valid
+            async with PackedClient(HopServiceStub(channel).Exchange) as calls:
+                await calls.call(200, b"", 10)
+    await server.stop(None)
+    tracer.close()
+    assert [set(metadata) for metadata in seen] == [{"user-agent"}]
