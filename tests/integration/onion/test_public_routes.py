@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
+from naisho.protocol.directory.model import DIRECTORY_PATH
 from naisho.protocol.onion.packet import to_node
 from naisho.wire.node.v1.node_pb2 import MAILBOX_CALL_DIRECT
 from services.chassis.packed import Reply
@@ -214,6 +215,17 @@ async def test_a_seed_without_a_directory(lab: Any, connect: Any) -> None:
     node = await node_with(lab, publish=False)
     answer = await (await connect(node.service.https_port)).ask("POST", "/json_rpc", orjson.dumps(DESKTOP))
     assert "no directory" in orjson.loads(answer.body)["error"]["message"]
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["https", "http"])
+async def test_the_signed_directory_is_handed_out_as_it_came(lab: Any, connect: Any, *, plain: bool) -> None:
+    node = await node_with(lab, publish=False, seed=Address("127.0.0.1", 0))
+    client = await connect(node.service.seed_port if plain else node.service.https_port, tls=not plain)
+    assert (await client.ask("GET", DIRECTORY_PATH)).status == 503
+    directory = await lab.publish()
+    answer = await client.ask("GET", DIRECTORY_PATH)
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/octet-stream")
+    assert answer.body == directory.signed
 
 
 async def test_the_plain_address_serves_nothing_else(lab: Any, connect: Any) -> None:
