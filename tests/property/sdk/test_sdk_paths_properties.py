@@ -121,6 +121,9 @@ def test_avoided_nodes_are_no_hops_and_destinations_are_off_the_path(
         assert {m.key for m in members} == {n.key for n in nodes} - {hop.key for hop in route}
         kin = [bool(entry.family) and member.family == entry.family for member in members]
         assert kin == sorted(kin), "the entry's own family comes last"
+        strangers = {n.key for n in nodes} - avoid or {n.key for n in nodes}
+        left = order_members(nodes, route, random, acquainted=avoid)
+        assert {m.key for m in left} == strangers - {hop.key for hop in route}
 
 
 def test_a_hundred_thousand_draws_from_a_mixed_network() -> None:
