@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import median_low
 from typing import Final
 
@@ -26,10 +26,16 @@ class Sign:
     offset_ms: int = 0
 
     def heard(self, heartbeat: Heartbeat, now_ms: int) -> Sign:
-        """Return the sign after one more heartbeat; one that is no newer than the last changes nothing."""
-        if self.heartbeat is not None and heartbeat.time_ms <= self.heartbeat.time_ms:
+        """Return the sign after one more heartbeat.
+
+        One that is no newer than the last changes nothing: it is played back. Unless it is nearer to the present than
+        the last one was when it came: then the node's clock was ahead and has been set right.
+        """
+        offset_ms = heartbeat.time_ms - now_ms
+        last = self.heartbeat
+        if last is not None and heartbeat.time_ms <= last.time_ms and abs(offset_ms) >= abs(self.offset_ms):
             return self
-        return replace(self, heard_ms=now_ms, heartbeat=heartbeat, offset_ms=heartbeat.time_ms - now_ms)
+        return Sign(now_ms, heartbeat, offset_ms)
 
 
 @dataclass(frozen=True, slots=True)

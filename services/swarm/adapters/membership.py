@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from naisho.protocol.directory import Directory, DirectoryError, DirectoryOutdated, Freshness, Node, Signer, verify
+from google.protobuf.message import DecodeError
+
+from naisho.protocol.directory import Directory, DirectoryError, DirectoryOutdated, Freshness, Node, Signer
 from naisho.protocol.directory.statements import Heartbeat, announce, sign_heartbeat
 from naisho.protocol.network_file import NetworkFile
 from naisho.protocol.ring import INVALID_SWARM
@@ -24,13 +26,13 @@ from services.chassis.eventlog.port import EventLogError
 from services.chassis.nats.connection import NatsConnection
 from services.chassis.nats.errors import NatsError
 from services.chassis.nats.names import NetworkNames
+from services.swarm.adapters.belief import Belief
 from services.swarm.adapters.directory_nodes import DirectoryNodes
 
 log = logging.getLogger(__name__)
 
 #: Nothing is sent more often than this, however much happens.
 _PACE_S: Final = 0.05
-_SPLIT: Final = "two different directories of one epoch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,53 +84,43 @@ class Membership:
         self._names = NetworkNames(network.network_id)
         self._clock = clock
         self._settings = settings or MembershipSettings()
-        self._cache = cache
-        #: The node list, answered from the newest directory.
-        self.nodes: Final = DirectoryNodes(node.key, clock.now_ms)
+        self._belief = Belief(node.key, network, clock, cache)
+        self._belief.on_directory(self._on_newer)
         #: Why the authority refused the node's last announcement; empty if it did not.
         self.refusal = ""
-        self._newest: Directory | None = None
-        self._hooks: list[Callable[[Directory], None]] = []
-        self._watchers: set[asyncio.Event] = set()
         self._held: frozenset[int] = frozenset()
         self._position = self._lag = 0
         self._unreachable: frozenset[bytes] = frozenset()
         self._told_caught_up = False
-        self._beat_now, self._announce_now, self._look_now = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        #: Shards that the newest directory wants the node to hold.
+        self._wanted: frozenset[int] = frozenset()
+        self._beat_now, self._announce_now = asyncio.Event(), asyncio.Event()
+        self._look_now, self._keep_now = asyncio.Event(), asyncio.Event()
 
     # What others ask.
 
     @property
+    def nodes(self) -> DirectoryNodes:
+        """The node list, answered from the newest directory."""
+        return self._belief.nodes
+
+    @property
     def directory(self) -> Directory | None:
         """The newest directory believed, even if it has expired since."""
-        return self._newest
+        return self._belief.directory
 
     @property
     def freshness(self) -> Freshness:
         """How old the directory is; none at all counts as expired."""
-        return self._newest.freshness(self._clock.now_ms()) if self._newest else Freshness.EXPIRED
+        return self._belief.freshness
 
     def on_directory(self, hook: Callable[[Directory], None]) -> None:
         """Have ``hook`` called with every newer directory; it must not block. At once, if there is one."""
-        self._hooks.append(hook)
-        if self._newest is not None:
-            hook(self._newest)
+        self._belief.on_directory(hook)
 
-    async def directories(self) -> AsyncGenerator[bytes, None]:
+    def directories(self) -> AsyncGenerator[bytes, None]:
         """Yield the newest signed directory now, then newer ones; who reads slowly gets only the newest."""
-        changed = asyncio.Event()
-        self._watchers.add(changed)
-        given: Directory | None = None
-        try:
-            while True:
-                changed.clear()
-                if self._newest is not None and self._newest is not given:
-                    given = self._newest
-                    yield given.signed
-                else:
-                    await changed.wait()
-        finally:
-            self._watchers.discard(changed)
+        return self._belief.directories()
 
     # What others report.
 
@@ -149,46 +141,17 @@ class Membership:
         reached = dict(reports)
         away = {key for key, reachable in reached.items() if not reachable}
         unreachable = (self._unreachable - reached.keys()) | away
-        if self._newest is not None:
-            unreachable &= self._newest.by_key.keys()
+        if self.directory is not None:
+            unreachable &= self.directory.by_key.keys()
         if unreachable != self._unreachable:
             self._unreachable = frozenset(unreachable)
             self._beat_now.set()
-
-    def learn(self, signed: bytes) -> bool:
-        """Believe a signed directory, if it may be believed; tell whether it is a newer one.
-
-        Raises:
-            DirectoryError: it may not; what was believed before stays.
-        """
-        before = self._newest
-        if before is not None and signed == before.signed:
-            return False
-        directory = verify(
-            signed,
-            network=self._network,
-            now_ms=self._clock.now_ms(),
-            newest_epoch_seen=before.epoch if before else 0,
-        )
-        if before is not None and directory.epoch == before.epoch:
-            if directory.digest != before.digest:
-                raise DirectoryOutdated(_SPLIT)
-            return False
-        self._newest = directory
-        self.nodes.show(directory)
-        self._unreachable &= directory.by_key.keys()
-        self._beat_now.set()
-        for hook in self._hooks:
-            hook(directory)
-        for watcher in self._watchers:
-            watcher.set()
-        return True
 
     # Work.
 
     async def run(self) -> None:
         """Announce, send heartbeats and follow the directory until cancelled."""
-        await self._recall()
+        await self._belief.recall()
         subscription = self._connection.subscribe(self._names.directory, self._on_directory)
         forget_hook = self._connection.on_reconnect(self._on_reconnect)
         self._announce_now.set()
@@ -198,6 +161,7 @@ class Membership:
                 tasks.create_task(self._keep_announced())
                 tasks.create_task(self._keep_beating())
                 tasks.create_task(self._keep_looking())
+                tasks.create_task(self._keep_belief())
         finally:
             forget_hook()
             self._connection.unsubscribe(subscription)
@@ -212,10 +176,15 @@ class Membership:
         del subject, reply, headers
         self._consider(payload)
 
+    def _on_newer(self, directory: Directory) -> None:
+        self._wanted = directory.followed(self._node.key).all
+        self._unreachable &= directory.by_key.keys()
+        self._beat_now.set()
+        self._keep_now.set()
+
     def _consider(self, signed: bytes) -> None:
         try:
-            if self.learn(signed) and self._cache is not None:
-                self._look_now.set()  # the looking task writes the cache
+            self._belief.learn(signed)
         except DirectoryOutdated:
             self._announce_now.set()  # the authority has forgotten: it is handed the newer one
         except DirectoryError as error:
@@ -246,14 +215,14 @@ class Membership:
             self._signer,
             network_id=self._network.network_id,
             time_ms=self._clock.now_ms(),
-            newest_directory=self._newest.signed if self._newest else b"",
+            newest_directory=self.directory.signed if self.directory else b"",
         )
         try:
             reply = await self._connection.request(self._names.announce, statement)
             self.refusal = wire.AnnouncementReply.FromString(reply.payload).refusal
         except NatsError as error:
             return f"no authority answers ({error})"
-        except ValueError:
+        except DecodeError:
             return "what answers is no authority"
         return self.refusal
 
@@ -265,7 +234,7 @@ class Membership:
             await self._clock.sleep(_PACE_S)
 
     def _beat(self) -> None:
-        own = self._newest.by_key.get(self._node.key) if self._newest else None
+        own = self.directory.by_key.get(self._node.key) if self.directory else None
         caught_up = self._caught_up()
         beat = Heartbeat(
             key=self._node.key,
@@ -274,7 +243,7 @@ class Membership:
             position=self._position,
             lag=self._lag,
             unreachable_peers=self._unreachable,
-            epoch=self._newest.epoch if self._newest else 0,
+            epoch=self.directory.epoch if self.directory else 0,
             swarm_id=own.planned_swarm_id if own else INVALID_SWARM,
         )
         try:
@@ -288,19 +257,20 @@ class Membership:
 
     def _caught_up(self) -> bool:
         """Tell whether the store holds everything that the newest directory wants it to hold."""
-        wanted = self._newest.followed(self._node.key).all if self._newest else frozenset()
-        return bool(wanted) and wanted <= self._held
+        return bool(self._wanted) and self._wanted <= self._held
+
+    async def _keep_belief(self) -> None:
+        while True:
+            await self._keep_now.wait()
+            self._keep_now.clear()
+            await self._belief.keep()
 
     async def _keep_looking(self) -> None:
-        cached: Directory | None = None
         while True:
             await sleep_unless(self._look_now, self._clock, self._settings.look_s)
             self._look_now.clear()
             await self._look()
-            if self._cache is not None and self._newest is not None and self._newest is not cached:
-                cached = self._newest
-                await asyncio.to_thread(_write, self._cache, cached.signed)
-            if self._newest is not None and self._node.key not in self._newest.by_key:
+            if self.directory is not None and self._node.key not in self.directory.by_key:
                 self._announce_now.set()
             await self._clock.sleep(_PACE_S)
 
@@ -314,21 +284,3 @@ class Membership:
             return  # asked again later; a live one may come before
         if event is not None:
             self._consider(event.payload)
-
-    async def _recall(self) -> None:
-        """Begin with the directory of the last run, if it is still good."""
-        if self._cache is None:
-            return
-        try:
-            self.learn(await asyncio.to_thread(self._cache.read_bytes))
-        except FileNotFoundError:
-            return
-        except (OSError, DirectoryError) as error:
-            log.warning("the directory kept from the last run is of no use: %s", error)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    draft = path.with_name(path.name + ".new")
-    draft.write_bytes(content)
-    draft.replace(path)

@@ -34,7 +34,7 @@ async def test_nodes_go_on_for_days_without_an_authority(lab: Lab) -> None:
     seldom = MembershipSettings(heartbeat_s=1800, look_s=3600)
     node = await lab.add_node(0, clock=clock, start=False, settings=seldom)
     membership = node.membership
-    assert membership.learn(made.signed)
+    assert membership._belief.learn(made.signed)
     running = asyncio.create_task(membership.run())
     try:
         for hours, freshness, serves in (
@@ -75,11 +75,11 @@ async def test_a_restarted_node_remembers_the_newest_directory(lab: Lab, tmp_pat
     await lab.stop_authority()
 
     again = await lab.add_node(5, cache=cache, start=False)
-    await again.membership._recall()
+    await again.membership._belief.recall()
     assert again.membership.directory == newest
     cache.write_bytes(b"rubbish")
     fresh = await lab.add_node(5, cache=cache, start=False)
-    await fresh.membership._recall()
+    await fresh.membership._belief.recall()
     assert fresh.membership.directory is None
 
 
@@ -176,4 +176,4 @@ async def test_slow_readers_of_the_directory_get_the_newest(lab: Lab) -> None:
     assert membership.directory is not None
     assert first != second == membership.directory.signed
     await reader.aclose()
-    assert not membership._watchers
+    assert not membership._belief._watchers

@@ -170,9 +170,17 @@ def test_if_the_authority_s_clock_is_wrong_the_nodes_are_not_blamed(net: Network
     assert [verdict.away for verdict in verdicts.values()].count("its clock is off") == 1
 
 
-def test_older_heartbeats_change_nothing(now_ms: int) -> None:
+def test_heartbeats_played_back_change_nothing(now_ms: int) -> None:
     sign = Sign(now_ms).heard(beat(b"k", now_ms), now_ms)
     assert sign.heard(beat(b"k", now_ms, caught_up=False), now_ms + 5) is sign
+    assert sign.heard(beat(b"k", now_ms - 50, caught_up=False), now_ms + 5) is sign
+
+
+def test_a_clock_set_right_is_believed(now_ms: int) -> None:
+    ahead = Sign(now_ms).heard(beat(b"k", now_ms + HOUR_MS), now_ms)
+    assert ahead.offset_ms == HOUR_MS
+    right = ahead.heard(beat(b"k", now_ms + 3_000), now_ms + 3_000)
+    assert (right.offset_ms, right.heard_ms) == (0, now_ms + 3_000)
 
 
 def test_the_first_directory_waits_for_company(paper: Paper, now_ms: int) -> None:
