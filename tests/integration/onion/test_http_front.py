@@ -14,6 +14,7 @@ import pytest
 
 from services.chassis.certificates import Identity
 from services.onion.api.http1 import Head, HttpLimits, HttpServer, Request, Response
+from services.onion.api.http1.connection import Phase
 from services.onion.bootstrap import tls_context
 
 MIB = 2**20
@@ -280,6 +281,23 @@ async def test_clients_that_never_read_hold_bounded_memory_for_a_bounded_time(se
         await until(lambda: server.connections == 1)
 
 
+async def test_a_flood_of_large_answers_never_exceeds_the_bound(serve: Serve) -> None:
+    async with serve(held=25 * MIB, write_time=60) as (server, _, connect):
+        clients = [await connect() for _ in range(20)]
+        for client in clients:
+            client.reader._transport.pause_reading()
+            client.send("GET", "/big")
+        await until(lambda: sum(server.answers.values()) >= 20)
+        assert server.held <= 25 * MIB
+        # Two answers fit; who got none is told so, and small requests are served all the while.
+        for client in clients:
+            client.reader._transport.resume_reading()
+        statuses = [(await client.reader.readuntil(b"\r\n"))[9:12] for client in clients]
+        assert statuses.count(b"200") >= 2
+        assert set(statuses) == {b"200", b"503"}
+        assert (await (await connect()).ask("GET", "/")).status == 200
+
+
 async def test_a_slow_reader_gets_everything(serve: Serve) -> None:
     async with serve(write_time=0.4, slowest=MIB) as (_, _, connect):
         client = await connect()
@@ -343,10 +361,43 @@ async def test_stalled_handshakes_are_cut_off_and_count_as_connections(tls: ssl.
     stalled = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
     try:
         await until(lambda: server.crowded_out >= 15)
-        assert server.connections == 5
+        assert server.connections <= 5
         await until(lambda: server.connections == 0)
         client = await connect(port)
         assert (await client.ask("GET", "/")).status == 200
+    finally:
+        for wire in stalled:
+            wire.close()
+        await server.stop()
+
+
+async def test_dawdlers_make_way_for_newcomers(serve: Serve) -> None:
+    async with serve(connections=4, head_time=60, body_time=60) as (server, _, connect):
+        slow = [await connect() for _ in range(4)]
+        for client in slow[:2]:
+            client.writer.write(b"POST / HTT")
+        for client in slow[2:]:
+            client.writer.write(b"POST / HTTP/1.1\r\nContent-Length: 100\r\n\r\nabc")
+        await until(lambda: all(c.phase is not Phase.IDLE for c in server._connections))
+        for connection in server._connections:
+            connection.begun -= 2  # as if it had been so for that long
+        for _ in range(3):
+            client = await connect()
+            assert (await client.ask("GET", "/")).status == 200
+            client.close()
+
+
+async def test_stalled_handshakes_make_way_for_newcomers(tls: ssl.SSLContext, connect: Any) -> None:
+    server = HttpServer(Site(), HttpLimits(connections=5, handshake=60), tls)
+    port = await server.start("127.0.0.1", 0)
+    stalled = [socket.create_connection(("127.0.0.1", port)) for _ in range(5)]
+    try:
+        await until(lambda: server.connections == 5)
+        for connection in server._newcomers:
+            connection.begun -= 2
+        client = await connect(port)
+        assert (await client.ask("GET", "/")).status == 200
+        assert server.crowded_out == 1
     finally:
         for wire in stalled:
             wire.close()

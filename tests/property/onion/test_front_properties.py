@@ -69,8 +69,7 @@ class Server:
         self.under_way -= 1
         assert self.under_way >= 0
 
-    def hold(self, size: int, *, force: bool = False) -> bool:
-        del force
+    def hold(self, size: int) -> bool:
         self.held += size
         assert self.held >= 0
         return True

@@ -76,7 +76,7 @@ class Connection(asyncio.Protocol):
         self.peer = peer
         self.phase = Phase.IDLE
         #: When this phase began, and when it ends at the latest, by the server's clock.
-        self.begun = 0.0
+        self.begun = server.time()
         self.deadline = math.inf
         self._buffer = b""
         self._head: Head | None = None
@@ -302,6 +302,9 @@ class Connection(asyncio.Protocol):
     def _respond(self, response: Response, head: Head) -> None:
         self._keep_alive = self._keep_alive and head.keep_alive and not self._server.draining
         data = self._encode(response, only_head=head.method == "HEAD")
+        if len(data) > _PIECE and not self._hold(len(data) - self._held):
+            self._keep_alive = False  # there is no room to keep it in until the client has taken it
+            data = self._encode(BUSY, only_head=False)
         if len(data) <= _PIECE and not self._paused:
             self._transport.write(data)
             if not self._paused:
@@ -309,8 +312,6 @@ class Connection(asyncio.Protocol):
                 return
         else:
             self._rest = memoryview(data)
-            self._server.hold(len(data) - self._held, force=True)
-            self._held = len(data)
         self._progress = 0
         self._enter(Phase.WRITE, self._server.limits.write_time)
         if self._push():
@@ -370,7 +371,7 @@ class Connection(asyncio.Protocol):
         self._parts = []
         self._rest = None
         if self._held:
-            self._server.hold(-self._held, force=True)
+            self._server.hold(-self._held)
             self._held = 0
         if self._under_way:
             self._under_way = False

@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 _SWEEP: Final = 0.25
 #: When all memory is held, whoever has been sending or taking for longer than this makes room.
 _PATIENCE: Final = 5.0
+#: When all places are taken, whoever has been in its handshake, or sending or being refused, for longer makes way.
+_DAWDLING: Final = 1.0
+_OUTSIDE: Final = frozenset((Phase.HEAD, Phase.BODY, Phase.LINGER, Phase.CLOSING))
 #: Connections accepted in one turn of the loop, and those that the kernel keeps waiting.
 _ACCEPTS: Final = 64
 _BACKLOG: Final = 1024
@@ -48,7 +51,7 @@ class HttpServer:
         self._tls = tls
         self._connections: set[Connection] = set()
         #: Those in their handshake, and the tasks that lead them through it.
-        self._newcomers: set[Connection] = set()
+        self._newcomers: dict[Connection, asyncio.Task[None]] = {}
         self._greetings: set[asyncio.Task[None]] = set()
         #: Answers that nobody waits for any more, until they have ended.
         self._given_up: set[asyncio.Future[Response]] = set()
@@ -129,9 +132,9 @@ class HttpServer:
         if not self.under_way:
             self._idle.set()
 
-    def hold(self, size: int, *, force: bool = False) -> bool:
+    def hold(self, size: int) -> bool:
         """Count bytes as held (or, negative, as let go); false if there is no room and nobody slow makes any."""
-        if not force and self.held + size > self.limits.held and not self._make_room(size):
+        if size > 0 and self.held + size > self.limits.held and not self._make_room(size):
             return False
         self.held += size
         return True
@@ -159,7 +162,7 @@ class HttpServer:
 
     def keep(self, connection: Connection) -> None:
         """Take in a connection whose handshake is done."""
-        self._newcomers.discard(connection)
+        self._newcomers.pop(connection, None)
         self._connections.add(connection)
         self._empty.clear()
 
@@ -181,8 +184,8 @@ class HttpServer:
                 wire.close()
                 continue
             connection = Connection(self, str(address[0]))
-            self._newcomers.add(connection)
             task = self._loop.create_task(self._greet(wire, connection))
+            self._newcomers[connection] = task
             self._greetings.add(task)
             task.add_done_callback(self._greetings.discard)
 
@@ -202,7 +205,7 @@ class HttpServer:
         except OSError:
             return  # the client left, or failed the handshake: errors of TLS are OSErrors, too
         finally:
-            self._newcomers.discard(connection)
+            self._newcomers.pop(connection, None)
 
     def _listen(self, *, on: bool) -> None:
         if self._listener is None:
@@ -213,13 +216,20 @@ class HttpServer:
             self._loop.remove_reader(self._listener)
 
     def _place_left(self) -> bool:
+        """Tell whether one more may come in; whoever idles, or has long been at it without a request, makes way."""
         if self.connections < self.limits.connections:
             return True
-        idle = [connection for connection in self._connections if connection.phase is Phase.IDLE]
-        if not idle:
-            return False
+        since = self.time() - _DAWDLING
+        waiting = [c for c in self._connections if c.phase is Phase.IDLE or (c.phase in _OUTSIDE and c.begun < since)]
+        if waiting:
+            min(waiting, key=lambda c: (c.phase is not Phase.IDLE, c.begun)).abort()
+        else:
+            oldest, task = next(iter(self._newcomers.items()), (None, None))  # in the order of their coming
+            if oldest is None or task is None or oldest.begun > since:
+                return False
+            del self._newcomers[oldest]
+            task.cancel()
         self.crowded_out += 1
-        min(idle, key=lambda connection: connection.begun).abort()
         return True
 
     def _make_room(self, size: int) -> bool:
