@@ -21,6 +21,8 @@ from operators.membership.domain.errors import DrainRefused, KeyFileError, NotAd
 from operators.membership.domain.life import Member
 from operators.membership.domain.planning import Plan, reconcile
 from operators.membership.domain.policy import Policy
+from operators.membership.domain.scene import Scene
+from operators.membership.domain.signs import judge
 from operators.membership.domain.status import status_of
 from operators.membership.keys import AuthorityKeys
 from operators.membership.ledger import Ledger, verify_at_issue
@@ -155,6 +157,14 @@ class Authority:
     def on_directory(self, hook: Callable[[Directory], None]) -> None:
         """Have ``hook`` called with each newly published directory."""
         self._changed.append(hook)
+
+    def holding(self) -> frozenset[bytes]:
+        """Return the active nodes that are well and hold all that the current directory wants: who truly serves now."""
+        signs, now_ms = self._listener.signs, self._clock.now_ms()
+        verdicts = judge(self._ledger.roster, signs, self._policy, now_ms)
+        scene = Scene(self.directory, signs, verdicts, self._policy, now_ms)
+        active = self.directory.active_nodes if self.directory else ()
+        return frozenset(node.key for node in active if node.key in verdicts and scene.holds(node.key))
 
     def status(self) -> dict[str, Any]:
         """Return the network's state, ready for JSON; see ``domain.status``."""

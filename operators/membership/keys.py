@@ -74,16 +74,23 @@ def read_keys(folder: Path, *, network: NetworkFile, now_ms: int) -> AuthorityKe
     Raises:
         KeyFileError: a file is missing, readable by others or damaged, or the delegation is over or not for this key.
     """
-    delegation = _read(folder / DELEGATION, private=False)
     signer = _read_seed(folder / SIGNING)
-    try:
-        message = parse(wire.SignedSigningKeys, delegation, what="the delegation")
-        keys = verify_signing_keys(message, network=network, now_ms=now_ms)
-    except DirectoryError as error:
-        raise KeyFileError(f"{folder / DELEGATION}: {error}; renew the signing keys with the root key") from error
+    keys = _delegated(folder, network, now_ms=now_ms)
     if signer.public not in keys.keys:
         raise KeyFileError(f"{folder / SIGNING} is not among the keys that {DELEGATION} delegates to")
-    return AuthorityKeys(keys, delegation, (signer,))
+    return AuthorityKeys(keys, _read(folder / DELEGATION, private=False), (signer,))
+
+
+def obtain_keys(folder: Path, *, network: NetworkFile, now_ms: int) -> AuthorityKeys:
+    """Read what the authority needs, and delegate anew first if that is due and the root key is in the folder, too.
+
+    Raises:
+        KeyFileError: see ``read_keys``.
+    """
+    left_ms = _delegated(folder, network, now_ms=0).expires_ms - now_ms
+    if left_ms < DELEGATED_MS // 2 and (folder / ROOT).exists() and network.root_threshold == 1:
+        renew_keys(folder, network=network, now_ms=now_ms)
+    return read_keys(folder, network=network, now_ms=now_ms)
 
 
 def renew_keys(folder: Path, *, network: NetworkFile, now_ms: int, replace_key: bool = False) -> SigningKeys:
@@ -101,8 +108,7 @@ def renew_keys(folder: Path, *, network: NetworkFile, now_ms: int, replace_key: 
     root = _read_seed(folder / ROOT)
     if root.public not in network.root_keys or network.root_threshold > 1:
         raise KeyFileError(f"{folder / ROOT} alone may not delegate in this network; see its network file")
-    message = parse(wire.SignedSigningKeys, _read(folder / DELEGATION, private=False), what="the delegation")
-    old = verify_signing_keys(message, network=network, now_ms=0)
+    old = _delegated(folder, network, now_ms=0)
     renewed = replace(old, expires_ms=now_ms + DELEGATED_MS)
     if replace_key:
         signing = _make_seed(folder / SIGNING)
@@ -117,11 +123,6 @@ def renew_keys(folder: Path, *, network: NetworkFile, now_ms: int, replace_key: 
     return renewed
 
 
-def is_renewal_due(keys: SigningKeys, now_ms: int) -> bool:
-    """Tell whether less than half of a delegation's usual life is left."""
-    return keys.expires_ms - now_ms < DELEGATED_MS // 2
-
-
 def read_mailbox_key(folder: Path) -> bytes:
     """Return the 32 bytes that key the mailboxes' tags.
 
@@ -129,6 +130,14 @@ def read_mailbox_key(folder: Path) -> bytes:
         KeyFileError: the file is missing, readable by others or damaged.
     """
     return _read_hex(folder / MAILBOX)
+
+
+def _delegated(folder: Path, network: NetworkFile, *, now_ms: int) -> SigningKeys:
+    try:
+        message = parse(wire.SignedSigningKeys, _read(folder / DELEGATION, private=False), what="the delegation")
+        return verify_signing_keys(message, network=network, now_ms=now_ms)
+    except DirectoryError as error:
+        raise KeyFileError(f"{folder / DELEGATION}: {error}; renew the signing keys with the root key") from error
 
 
 def _make_seed(path: Path) -> SigningKey:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from naisho.protocol import network_file
 from operators.membership.authority import Authority
 from operators.membership.instruments import INSTRUMENTS, watch
-from operators.membership.keys import AuthorityKeys, read_keys
+from operators.membership.keys import AuthorityKeys, obtain_keys
 from operators.membership.settings import MembershipServiceSettings
 from services.chassis.clock import Clock, SystemClock
 from services.chassis.lifecycle import Lifecycle
@@ -79,7 +79,7 @@ class MembershipService:
         self.metrics.close()
 
     def _read_keys(self) -> AuthorityKeys:
-        return read_keys(self._settings.keys, network=self._network, now_ms=self._clock.now_ms())
+        return obtain_keys(self._settings.keys, network=self._network, now_ms=self._clock.now_ms())
 
 
 def bootstrap(settings: MembershipServiceSettings, *, clock: Clock | None = None) -> MembershipService:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -80,8 +81,11 @@ async def test_a_new_authority_goes_on_where_the_last_one_stopped(lab: Lab) -> N
     await lab.fill()
     before = lab.nodes[0].membership.directory
     assert before is not None
+    while lab.authority.holding() != {node.key for node in lab.nodes}:  # noqa: ASYNC110 - heartbeats tell of it
+        await asyncio.sleep(0.01)
     await lab.stop_authority()
     await lab.start_authority()
+    assert lab.authority.holding() == frozenset(), "what the directory says is not yet what is there"
     newcomer = await lab.add_node(20)
     after = await lab.until(lambda d: newcomer.key in {n.key for n in d.active_nodes})
     assert after.epoch > before.epoch

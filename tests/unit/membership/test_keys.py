@@ -13,7 +13,7 @@ from operators.membership.keys import (
     DELEGATED_MS,
     EPOCHS,
     create_keys,
-    is_renewal_due,
+    obtain_keys,
     read_keys,
     read_mailbox_key,
     renew_keys,
@@ -71,13 +71,22 @@ def test_a_damaged_key_is_refused(folder: Path, network: NetworkFile, content: b
 def test_a_delegation_ends_and_is_renewed(folder: Path, network: NetworkFile) -> None:
     before = read_keys(folder, network=network, now_ms=NOW_MS)
     later_ms = NOW_MS + DELEGATED_MS
-    assert not is_renewal_due(before.keys, NOW_MS)
-    assert is_renewal_due(before.keys, NOW_MS + DELEGATED_MS // 2 + 1)
     with pytest.raises(KeyFileError, match="renew the signing keys"):
         read_keys(folder, network=network, now_ms=later_ms)
     renewed = renew_keys(folder, network=network, now_ms=later_ms)
     assert read_keys(folder, network=network, now_ms=later_ms).keys == renewed
     assert (renewed.keys, renewed.first_epoch) == (before.keys.keys, 1)
+
+
+def test_with_the_root_key_at_hand_keys_are_renewed_in_time(folder: Path, network: NetworkFile) -> None:
+    half_ms = NOW_MS + DELEGATED_MS // 2
+    assert obtain_keys(folder, network=network, now_ms=half_ms).keys.expires_ms == NOW_MS + DELEGATED_MS
+    assert obtain_keys(folder, network=network, now_ms=half_ms + 1).keys.expires_ms == half_ms + 1 + DELEGATED_MS
+    years_ms = NOW_MS + 9 * DELEGATED_MS
+    assert obtain_keys(folder, network=network, now_ms=years_ms).keys.expires_ms == years_ms + DELEGATED_MS
+    (folder / "root.key").unlink()
+    with pytest.raises(KeyFileError, match="renew the signing keys"):
+        obtain_keys(folder, network=network, now_ms=years_ms + DELEGATED_MS)
 
 
 def test_a_replaced_key_signs_the_epochs_behind(folder: Path, network: NetworkFile) -> None:
