@@ -119,7 +119,7 @@ class OnionService:
         self._telemetry = None
         if settings.telemetry is not None:
             self._telemetry = TelemetryEndpoint(*settings.telemetry, [self.measure(0)], [self.lifecycle])
-        self.plain = HttpServer(SeedSite(told), limits) if settings.seed is not None else None
+        self.plain = HttpServer(SeedSite(told, self._buckets), limits) if settings.seed is not None else None
 
     async def start(self) -> None:
         """Listen, connect to the mailboxes, follow the directory.

@@ -29,7 +29,7 @@ class HttpSettings:
 
 @dataclass(frozen=True, slots=True)
 class RateSettings:
-    """How often one address may ask for storage directly (wire 4.1)."""
+    """How often one address may ask for storage (wire 4.1) or the node list directly."""
 
     burst: Annotated[float, Range(1)] = 600
     per_second: Annotated[float, Range(0.001)] = 300

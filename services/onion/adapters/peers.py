@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -26,14 +25,20 @@ _MALFORMED: Final = Reply(500, answers.MALFORMED_ANSWER)
 _STATUSES: Final = range(100, 600)
 
 
-@dataclass(slots=True)
 class _Peer:
     """One node's stream, with what it is pinned to."""
 
-    place: tuple[str, bytes]
-    channel: grpc.aio.Channel
-    client: PackedClient
-    last_used: float
+    def __init__(self, place: tuple[str, bytes], channel: grpc.aio.Channel, limits: Limits) -> None:
+        stub = HopServiceStub(channel)
+        self.place = place
+        self.channel = channel
+        self.client = PackedClient(stub.Exchange, limits, on_demand=True, on_state=self._note)
+        self.last_used = 0.0
+        #: How often the stream was opened.
+        self.openings = 0
+
+    def _note(self, state: StreamState) -> None:
+        self.openings += state is StreamState.OPEN
 
 
 class PeerStreams:
@@ -90,6 +95,8 @@ class PeerStreams:
         if peer.client.state is not StreamState.OPEN and self._failing(destination):
             return Reply(502, answers.node_unreachable(destination))
         peer.last_used = loop.time()
+        is_open = peer.client.state is StreamState.OPEN
+        reached = peer.openings - is_open  # more openings than these say that the node was reached
         try:
             answer = peer.client.submit(_LAYER, layer, self._timeout)
         except StreamBusy:
@@ -97,7 +104,7 @@ class PeerStreams:
         except StreamError:
             return Reply(502, answers.node_unreachable(destination))
         result: asyncio.Future[Reply] = loop.create_future()
-        answer.add_done_callback(partial(_settle, result, destination))
+        answer.add_done_callback(partial(_settle, result, destination, peer, reached))
         return result
 
     def follow_directory(self) -> None:
@@ -130,10 +137,8 @@ class PeerStreams:
             channel = pinned_channel(place[0], self._identity, place[1])
         except CertificateError:
             return None
-        stub = HopServiceStub(channel)
-        client = PackedClient(stub.Exchange, self._limits, on_demand=True)
-        client.start()
-        peer = self._peers[node.key] = _Peer(place, channel, client, 0.0)
+        peer = self._peers[node.key] = _Peer(place, channel, self._limits)
+        peer.client.start()
         return peer
 
     def _make_room(self) -> bool:
@@ -163,14 +168,18 @@ def _place(node: Node) -> tuple[str, bytes] | None:
     return f"{host}:{endpoint.port}", node.certificate
 
 
-def _settle(result: asyncio.Future[Reply], destination: bytes, answer: asyncio.Future[Reply]) -> None:
+def _settle(
+    result: asyncio.Future[Reply], destination: bytes, peer: _Peer, reached: int, answer: asyncio.Future[Reply]
+) -> None:
     error = None if answer.cancelled() else answer.exception()
     if result.done():
         return
-    if answer.cancelled() or (error is not None and not isinstance(error, StreamTimeout)):
-        result.set_result(Reply(502, answers.node_unreachable(destination)))
-    elif error is not None:
+    if isinstance(error, StreamTimeout):
         result.set_result(_TIMED_OUT)
+    elif error is not None or answer.cancelled():
+        # A node that was reached may have acted on the layer; only one that was not is called unreachable.
+        unreachable = Reply(502, answers.node_unreachable(destination))
+        result.set_result(_MALFORMED if peer.openings > reached else unreachable)
     else:
         reply = answer.result()
         result.set_result(reply if reply.status in _STATUSES else _MALFORMED)

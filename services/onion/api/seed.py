@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv6Address, ip_address
 from random import SystemRandom
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ import orjson
 from naisho.protocol.directory import Directory
 from naisho.protocol.directory.model import DIRECTORY_PATH
 from naisho.protocol.service_nodes import BadListRequest, ServiceNode, listed, service_nodes_result
+from services.chassis.limits import TokenBuckets
 from services.onion.api.http1 import Head, Request, Response
 from services.onion.api.http1.messages import BINARY, JSON
 from services.onion.domain import answers
@@ -17,6 +19,8 @@ from services.onion.domain.network import Network
 
 SEED: Final = ("POST", "/json_rpc")
 DIRECTORY: Final = ("GET", DIRECTORY_PATH)
+
+TOO_MANY: Final = Response(429, answers.TOO_MANY_REQUESTS)
 
 _METHODS: Final = frozenset(("get_n_service_nodes", "get_service_nodes", "get_all_service_nodes"))
 #: A list's request names a few fields and keys; a megabyte is many thousands of keys.
@@ -79,19 +83,30 @@ class Seed:
 class SeedSite:
     """The seed's plain-HTTP address: the node list, the directory, and nothing else."""
 
-    def __init__(self, seed: Seed) -> None:
+    def __init__(self, seed: Seed, buckets: TokenBuckets[str]) -> None:
         self._seed = seed
+        self._buckets = buckets
 
     def admit(self, head: Head, peer: str) -> Response | None:
-        """Refuse everything but the two routes."""
-        del peer
+        """Refuse everything but the two routes, and too many requests of one address."""
         if (head.method, head.target.partition("?")[0]) not in {SEED, DIRECTORY}:
             return Response(404, answers.path_not_found(head.method, head.target))
-        return None
+        return None if self._buckets.take(bucket_of(peer)) else TOO_MANY
 
     def answer(self, request: Request) -> Response:
         """Answer with the node list, or with the directory."""
         return self._seed.directory() if request.head.method == "GET" else self._seed.answer(request)
+
+
+def bucket_of(peer: str) -> str:
+    """Return what an address is counted as: itself, or an IPv6 address's /64."""
+    if ":" not in peer:
+        return peer
+    address = ip_address(peer.partition("%")[0])
+    assert isinstance(address, IPv6Address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return f"{int(address) >> 64:x}/64"
 
 
 def _error(number: Any, code: int, message: str) -> Response:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 import orjson
@@ -16,7 +15,7 @@ from services.onion.api.http1 import Head, Request, Response
 from services.onion.api.http1.messages import BINARY, JSON, TEXT
 from services.onion.api.layers import Layers
 from services.onion.api.ports import Mailbox
-from services.onion.api.seed import DIRECTORY, SEED, Seed
+from services.onion.api.seed import DIRECTORY, SEED, TOO_MANY, Seed, bucket_of
 from services.onion.domain import answers
 
 ONION: Final = ("POST", "/onion_req/v2")
@@ -24,9 +23,11 @@ STORAGE: Final = ("POST", "/storage_rpc/v1")
 PING: Final = ("POST", "/ping_test/v1")
 STATS: Final = ("GET", "/get_stats/v1")
 
+#: Requests that one address may send only so often. Onion requests are not counted, as the wire protocol has it: a
+#: layer costs its sender as much as its receiver.
+_COUNTED: Final = frozenset((STORAGE, SEED, DIRECTORY))
 _ROUTES: Final = frozenset((ONION, STORAGE, PING, STATS, SEED, DIRECTORY))
 _GONE: Final = Response(410, answers.LONG_POLL_GONE)
-_TOO_MANY: Final = Response(429, answers.TOO_MANY_REQUESTS)
 
 
 class NodeSite:
@@ -38,7 +39,7 @@ class NodeSite:
         layers: its onion roles.
         mailbox: its mailboxes.
         seed: the node list.
-        buckets: how often one address may ask for storage directly.
+        buckets: how often one address may ask for storage or the node list.
         not_ready: says why direct requests cannot be served now; empty if they can.
     """
 
@@ -68,11 +69,10 @@ class NodeSite:
             return not_found(head)
         if b"x-loki-long-poll" in head.headers:
             return _GONE
-        if route == STORAGE:
-            if not self._buckets.take(bucket_of(peer)):
-                return _TOO_MANY
-            if reasons := self._not_ready():
-                return Response(503, answers.node_not_ready(reasons))
+        if route in _COUNTED and not self._buckets.take(bucket_of(peer)):
+            return TOO_MANY
+        if route == STORAGE and (reasons := self._not_ready()):
+            return Response(503, answers.node_not_ready(reasons))
         return None
 
     def answer(self, request: Request) -> Response | Awaitable[Response]:
@@ -98,17 +98,6 @@ def path_of(target: str) -> str:
 def not_found(head: Head) -> Response:
     """Return the answer for an unknown route."""
     return Response(404, answers.path_not_found(head.method, head.target))
-
-
-def bucket_of(peer: str) -> str:
-    """Return what an address is counted as: itself, or an IPv6 address's /64."""
-    if ":" not in peer:
-        return peer
-    address = ip_address(peer.partition("%")[0])
-    assert isinstance(address, IPv6Address)
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return f"{int(address) >> 64:x}/64"
 
 
 def to_response(reply: Reply) -> Response:

@@ -13,6 +13,7 @@ from naisho.protocol.onion.packet import to_node
 from naisho.wire.node.v1.node_pb2 import MAILBOX_CALL_DIRECT
 from services.chassis.packed import Reply
 from services.chassis.settings import Address
+from services.onion.api.seed import bucket_of
 from services.onion.settings import RateSettings
 
 RPC = b'{"method":"info","params":{}}'
@@ -137,6 +138,29 @@ async def test_one_address_may_ask_for_storage_so_often(lab: Any, connect: Any) 
     for _ in range(10):
         assert (await clients[0].ask("POST", "/ping_test/v1")).status == 200
         assert (await clients[0].ask("POST", "/onion_req/v2", b"")).status == 400
+
+
+async def test_one_address_may_ask_for_the_node_list_so_often(lab: Any, connect: Any) -> None:
+    node = await node_with(lab, rate=RateSettings(burst=4, per_second=0.001), seed=Address("127.0.0.1", 0))
+    over_tls, plain = await connect(node.service.https_port), await connect(node.service.seed_port, tls=False)
+    answers = [await client.ask("POST", "/json_rpc", b"{}") for client in (over_tls, plain) * 2]
+    assert [answer.status for answer in answers] == [200] * 4
+    assert (await plain.ask("POST", "/json_rpc", b"{}")).status == 429
+    assert (await over_tls.ask("GET", DIRECTORY_PATH)).status == 429
+
+
+@pytest.mark.parametrize(
+    ("address", "counted_as"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "20010db800010002/64"),
+        ("2001:db8:1:2::1", "20010db800010002/64"),
+        ("fe80::1%eth0", "fe80000000000000/64"),
+    ],
+)
+def test_what_an_address_is_counted_as(address: str, counted_as: str) -> None:
+    assert bucket_of(address) == counted_as
 
 
 # The seed.
