@@ -57,12 +57,12 @@ def length(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def read(path: Path, since: int = 0) -> list[Stream]:
-    """Return the streams of a tape, with what was written since a mark; empty ones are left out.
+def read(path: Path, since: int = 0, until: int | None = None) -> list[Stream]:
+    """Return the streams of a tape, with what was written between two marks; empty ones are left out.
 
     A record that is being written just now is left for the next reading.
     """
-    raw = path.read_bytes() if path.exists() else b""
+    raw = path.read_bytes()[:until] if path.exists() else b""
     edges: dict[int, str] = {}
     pieces: dict[int, list[bytes]] = {}
     at = 0

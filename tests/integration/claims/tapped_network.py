@@ -54,29 +54,30 @@ class TappedNetwork(RunningNetwork):
         return {key: tape.length(self._tape(key)) for key in self._hosts}
 
     def seen_by(self, key: bytes, since: Mapping[bytes, int]) -> View:
-        """Return a node's whole view: what its taps heard since a mark, and all that lies on disks.
-
-        Its log and its folder are its own; the event log is every node's to follow, so that all of it counts.
-        """
+        """Return a node's view: what its taps heard since a mark, its log, its folder. `events` belong to it, too."""
         view = dict(self.heard_by(key, since))
-        view["its log"] = self.log_of(key)
-        view |= {f"its file {name}": data for name, data in _files(self.home / "nodes" / self._names[key]).items()}
-        view |= {f"events {name}": data for name, data in _files(self.home / "nats").items()}
-        return view
+        return view | self.at_rest_with(key)
 
-    def heard_by(self, key: bytes, since: Mapping[bytes, int], *edges: str) -> View:
-        """Return what a node's taps heard since a mark, at edges of these kinds or at all of them."""
-        heard: dict[str, bytes] = {}
-        for number, stream in enumerate(tape.read(self._tape(key), since[key])):
-            if not edges or stream.edge.startswith(edges):
-                heard[f"{stream.edge} {number}"] = stream.data
-        return heard
+    def events(self) -> View:
+        """Return the whole event log as it lies on its disk: every node follows some of it, and might read all."""
+        return {f"events {name}": data for name, data in _files(self.home / "nats").items()}
+
+    def heard_by(
+        self, key: bytes, since: Mapping[bytes, int], *edges: str, until: Mapping[bytes, int] | None = None
+    ) -> View:
+        """Return what a node's taps heard between two marks, at edges of these kinds or at all of them."""
+        streams = tape.read(self._tape(key), since.get(key, 0), until[key] if until else None)
+        return {
+            f"{stream.edge} {number}": stream.data
+            for number, stream in enumerate(streams)
+            if not edges or stream.edge.startswith(edges)
+        }
 
     def log_of(self, key: bytes) -> bytes:
         """Return what a node's process has logged."""
         return (self.home / "nodes" / f"{self._hosts[key]}.log").read_bytes()
 
-    def at_rest_with(self, key: bytes) -> View:
+    def at_rest_with(self, key: bytes) -> dict[str, bytes]:
         """Return what lies on a node's own disk: its log and its folder."""
         files = _files(self.home / "nodes" / self._names[key])
         return {"its log": self.log_of(key)} | {f"its file {name}": data for name, data in files.items()}
@@ -93,7 +94,7 @@ class TappedNetwork(RunningNetwork):
         return self._tapes / f"{self._hosts[key].removeprefix('nodes-')}.tape"
 
 
-def _files(folder: Path) -> View:
+def _files(folder: Path) -> dict[str, bytes]:
     """Return the content of every file below a folder; sockets and what vanishes meanwhile are passed over."""
     found = {}
     for path in sorted(folder.rglob("*")):

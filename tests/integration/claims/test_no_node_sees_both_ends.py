@@ -43,10 +43,18 @@ def sights(
     network: TappedNetwork, since: Mapping[bytes, int], address: search.Trace, mailbox: search.Trace
 ) -> list[Sight]:
     """Search every node's view."""
+    events = network.events()
+    address_logged, mailbox_logged = address.places(events), mailbox.places(events)
     found = []
     for node in network.nodes():
         view = network.seen_by(node.key, since)
-        found.append(Sight(network.name_of(node.key), address.places(view), mailbox.places(view)))
+        found.append(
+            Sight(
+                network.name_of(node.key),
+                address.places(view) | address_logged,
+                mailbox.places(view) | mailbox_logged,
+            )
+        )
     return found
 
 
@@ -99,6 +107,7 @@ async def test_no_view_holds_the_address_and_the_mailbox(
         await alice.reach().paths.renew()
     found = sights(network, start, search.address(alice_address), bobs)
     assert both(found) == []
+    # Nor, as long as she deletes nothing there, her own address and mailbox.
     assert both(sights(network, start, search.address(alice_address), alices)) == []
 
     # The search is not blind: it sees what must be there.
@@ -131,10 +140,30 @@ async def test_no_view_holds_the_address_and_the_mailbox(
     assert any(sight.mailbox for sight in found)
     assert both(sights(network, start, search.address(bob_address), alices)) == []
 
+    # Alice takes a message back: her own copy is deleted, and Bob is asked to delete his.
+    start = network.mark()
+    await alice.unsend(delivery.message.sent_ms)
+    assert both(sights(network, start, search.address(alice_address), bobs)) == []
+
 
 def hash_bytes(message_hash: str) -> bytes:
     """Return a message hash as events have it."""
     return b64decode(message_hash + "=")
+
+
+async def test_known_limit_who_deletes_names_the_mailbox_to_its_swarm(
+    network: TappedNetwork, join: Join, new_address: Callable[[], str]
+) -> None:
+    """Members sign what they deleted for whom; one that knows the address as a seed's or an entry's holds both."""
+    carol = await join("carol", new_address())
+    own = await carol.send(carol.account_id, "a note to myself")
+    start = network.mark()
+    await carol.unsend(own.message.sent_ms)
+    in_swarm = names(network, members(network, carol.account_id))
+    mailbox = search.mailbox(keys_of(carol))
+    told = {network.name_of(node.key) for node in network.nodes() if mailbox.places(network.seen_by(node.key, start))}
+    assert told == in_swarm
+    assert {network.name_of(key) for key in carol.reach().paths.pinned()}.isdisjoint(in_swarm)
 
 
 async def test_control_a_direct_store_is_caught(

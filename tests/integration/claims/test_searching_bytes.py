@@ -74,6 +74,7 @@ def test_a_tape_puts_pieces_together_and_reads_from_marks(tmp_path: Path) -> Non
     one(b" more")
     writer.close()
     assert tape.read(path, mark) == [tape.Stream("https in", b" more")]
+    assert tape.read(path, 0, mark) == [tape.Stream("https in", b"secret"), tape.Stream("log out", b"noise")]
     with path.open("ab") as file:
         file.write(b"\x01\x00")
     assert tape.read(path, mark) == [tape.Stream("https in", b" more")]
