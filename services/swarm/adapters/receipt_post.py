@@ -21,6 +21,8 @@ TOKEN_BYTES: Final = 8
 _KEY_BYTES: Final = 32
 #: A message is sent when it has grown to this, well below what the server takes.
 _MOST_BYTES: Final = 256 * 1024
+#: Messages go at most this often: whoever stores alone does not wait, what many ask for travels together.
+_PACE_S: Final = 0.002
 
 
 class ReceiptPost:
@@ -38,6 +40,7 @@ class ReceiptPost:
         self._own_key = own_key
         self._on_note: Callable[[Note], None] | None = None
         self._on_receipt: Callable[[str, bytes, bytes], None] | None = None
+        self._on_question: Callable[[bytes, int, Answer], None] | None = None
         self._loop = asyncio.get_running_loop()
         self._swarm: int | None = None
         self._subject = ""
@@ -46,16 +49,25 @@ class ReceiptPost:
         self._receipts: dict[bytes, list[pb.Receipt]] = {}
         self._bytes = 0
         self._flushing = False
+        self._flushed = 0.0
 
-    def deliver_to(self, *, on_note: Callable[[Note], None], on_receipt: Callable[[str, bytes, bytes], None]) -> None:
+    def deliver_to(
+        self,
+        *,
+        on_note: Callable[[Note], None],
+        on_receipt: Callable[[str, bytes, bytes], None],
+        on_question: Callable[[bytes, int, Answer], None],
+    ) -> None:
         """Say who takes what arrives.
 
         Args:
             on_note: the notes of other nodes.
             on_receipt: (node as hex, token, answer as JSON) of other nodes.
+            on_question: (token, position, what takes the answer): whether this node holds what the log holds.
         """
         self._on_note = on_note
         self._on_receipt = on_receipt
+        self._on_question = on_question
 
     def join(self, swarm: int) -> None:
         """Hear the notes of this swarm, and send notes to it, from now on."""
@@ -67,6 +79,7 @@ class ReceiptPost:
         self._subscriptions = [
             subscribe(self._subject, self._take_notes),
             subscribe(self._names.receipts_for(self._own_key.hex()), self._take_receipts),
+            subscribe(self._names.level(swarm), self._take_question),
         ]
 
     def close(self) -> None:
@@ -83,6 +96,12 @@ class ReceiptPost:
         self._notes.append(message)
         self._sending(message.ByteSize())
 
+    def ask_level(self, token: bytes, position: int) -> None:
+        """Ask the other members whether they hold what the log holds up to a position."""
+        if self._swarm is not None:
+            question = pb.LevelQuestion(node=self._own_key, token=token, position=position)
+            self._publish(self._names.level(self._swarm), question.SerializeToString())
+
     def _send_receipt(self, node: bytes, token: bytes, answer: MemberAnswer) -> None:
         receipt = pb.Receipt(token=token, answer=orjson.dumps(answer))
         self._receipts.setdefault(node, []).append(receipt)
@@ -94,10 +113,12 @@ class ReceiptPost:
             self._flush()
         elif not self._flushing:
             self._flushing = True
-            self._loop.call_soon(self._flush)
+            now = self._loop.time()
+            self._loop.call_at(max(now, self._flushed + _PACE_S), self._flush)
 
     def _flush(self) -> None:
         self._flushing = False
+        self._flushed = self._loop.time()
         self._bytes = 0
         notes, self._notes = self._notes, []
         receipts, self._receipts = self._receipts, {}
@@ -129,6 +150,15 @@ class ReceiptPost:
             except UnreadableNote:
                 continue
             self._on_note(Note(note.token, tuple(note.events), note.position, note.mailbox, command, answer))
+
+    def _take_question(self, subject: bytes, reply: bytes | None, headers: bytes | None, payload: bytes) -> None:
+        del subject, reply, headers
+        try:
+            question = pb.LevelQuestion.FromString(payload)
+        except DecodeError:
+            return
+        if len(question.node) == _KEY_BYTES and question.node != self._own_key and self._on_question is not None:
+            self._on_question(question.token, question.position, self._answer_to(question.node))
 
     def _answer_to(self, node: bytes) -> Answer:
         return lambda token, answer: self._send_receipt(node, token, answer)

@@ -7,7 +7,7 @@ import heapq
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Protocol
+from typing import Final, Protocol
 
 from services.chassis.clock import Clock
 from services.chassis.eventlog.port import Batch, EventLog, LoggedEvent
@@ -41,17 +41,22 @@ class ProjectionSettings:
 
     Attributes:
         young_s: events stored by the log less than this ago may still be waited for.
-        busy_events: a batch of at least so many events means that the next one should gather for a while.
-        gather_s: for how long; a commit costs the same whether it holds one event or twenty.
+        gather_each_s: for every event of a batch the next one gathers so long, if events come faster than commits: a commit
+            costs the same whether it holds one event or twenty. Who stores alone never waits for others.
+        gather_most_s: it gathers no longer than this.
         ahead: batches handed to the store and not yet on the disk.
         idle_position_s: how often a position that moved without events is written.
     """
 
     young_s: float = 5.0
-    busy_events: int = 4
-    gather_s: float = 0.005
+    gather_each_s: float = 0.00125
+    gather_most_s: float = 0.025
     ahead: int = 2
     idle_position_s: float = 10.0
+
+
+#: How far the clocks of log and node may differ, and how long an event may take from one to the other.
+_GRACE_MS: Final = 2_000
 
 
 class Projection:
@@ -67,6 +72,7 @@ class Projection:
 
     Attributes:
         position: everything followed is on this node's disk up to this sequence of the log.
+        following: whether anything is followed now; if not, the position stands still.
         behind: events that wait in the log, as far as it said.
         unreadable: events skipped because they could not be read.
     """
@@ -83,6 +89,7 @@ class Projection:
     ) -> None:
         self.name = name
         self.position = 0
+        self.following = False
         self.behind = 0
         self.unreadable = 0
         self._log = log
@@ -95,10 +102,24 @@ class Projection:
         self._numbers = count()
         self._written = 0.0
         self._folding = 0
+        self._log_time_ms = 0
 
     def observe(self, observer: Observer) -> None:
         """Have every batch reported; the observer must not raise."""
         self._observers.append(observer)
+
+    def see_end(self, end: int, now_ms: int) -> None:
+        """Hear where the log ended at a moment: if all of that is folded, nothing older can still arrive."""
+        if self.position >= end:
+            self._log_time_ms = max(self._log_time_ms, now_ms)
+
+    def swept_until_ms(self, now_ms: int) -> int:
+        """Return which expiries are past for good: no event that the log stored before them can still arrive.
+
+        Whether a message was dead when it was stored again is decided by the log's time, and must be decided alike by
+        members that lag: while events wait, time stands where the last one was stored.
+        """
+        return min(now_ms - _GRACE_MS, self._log_time_ms)
 
     def reached(self, sequence: int) -> asyncio.Future[None]:
         """Return what is done when everything up to a sequence is folded; the caller bounds the wait."""
@@ -122,16 +143,20 @@ class Projection:
             sqlite3.Error: the store cannot take it; what was not folded is followed again next time.
         """
         self.position = after
+        self.following = True
         follower = self._log.follow(name, subjects, after=after)
         under_way: list[asyncio.Future[None]] = []
         try:
             async for batch in follower:
+                crowded = bool(under_way) and not under_way[-1].done()
                 under_way.append(asyncio.ensure_future(self._fold(batch)))
                 if len(under_way) > self._settings.ahead or under_way[0].done():
                     await under_way.pop(0)
-                if len(batch.events) >= self._settings.busy_events and not batch.pending:
-                    await self._clock.sleep(self._settings.gather_s)
+                if (crowded or len(batch.events) > 1) and not batch.pending:
+                    gather_s = min(len(batch.events) * self._settings.gather_each_s, self._settings.gather_most_s)
+                    await self._clock.sleep(gather_s)
         finally:
+            self.following = False
             await follower.close()
             for fold in under_way:
                 fold.cancel()
@@ -151,6 +176,10 @@ class Projection:
             finally:
                 self._folding -= 1
         self.position = max(self.position, batch.position)
+        if batch.pending and batch.events:
+            self._log_time_ms = batch.events[-1].time_ns // 1_000_000
+        elif not batch.pending:
+            self._log_time_ms = self._clock.now_ms()
         if arrived:
             for observer in self._observers:
                 observer(arrived, changes)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
@@ -16,6 +17,7 @@ from naisho.protocol.namespaces import HIGHEST, LOWEST
 from services.swarm.adapters.event_codec import SEAL_BYTES
 from services.swarm.adapters.store.messages import hash_key
 from services.swarm.adapters.store.revocations import revoked_tokens
+from services.swarm.adapters.store.rewind import LostChange, LostMessage, is_lost, lost_changes, lost_messages
 from services.swarm.adapters.store.schema import COUNTERS, OPEN_SCOPE, ORDER, OWNED_SCOPE
 from services.swarm.adapters.store.sql import select_pairs
 from services.swarm.domain.commands import ALL, Namespaces
@@ -82,13 +84,12 @@ class Reader:
 
     @contextmanager
     def view(self, tag: bytes, now_ms: int) -> Iterator[StoreView]:
-        """Look at one mailbox at one moment; nothing may be awaited within."""
-        connection = self._connection
-        connection.execute("BEGIN")
+        """Look at one mailbox at one moment; nothing may be awaited within. What is not looked at costs nothing."""
+        view = StoreView(self._connection, tag, now_ms)
         try:
-            yield StoreView(connection, self._mailbox(tag), now_ms)
+            yield view
         finally:
-            connection.execute("COMMIT")
+            view.close()
 
     def page(
         self, tag: bytes, namespace: int, *, after: bytes | None, max_count: int | None, max_bytes: int, now_ms: int
@@ -126,6 +127,18 @@ class Reader:
         found = self._one(self._mailbox(tag), message_hash)
         return None if found is None else (found[3], found[4])
 
+    def lost_changes(self, now_ms: int, limit: int) -> Sequence[LostChange]:
+        """See ``rewind.lost_changes``."""
+        return lost_changes(self._connection, now_ms, limit)
+
+    def lost_messages(self, now_ms: int, limit: int) -> Sequence[LostMessage]:
+        """See ``rewind.lost_messages``."""
+        return lost_messages(self._connection, now_ms, SEAL_BYTES, limit)
+
+    def is_lost(self, lost: LostChange | LostMessage) -> bool:
+        """See ``rewind.is_lost``."""
+        return is_lost(self._connection, lost)
+
     def _mailbox(self, tag: bytes) -> int:
         row = self._connection.execute(_MAILBOX, (tag,)).fetchone()
         return 0 if row is None else row[0]
@@ -140,14 +153,33 @@ class Reader:
 class StoreView:
     """``MailboxView`` on the tables, within the reader's transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, mailbox: int, now_ms: int) -> None:
+    def __init__(self, connection: sqlite3.Connection, tag: bytes, now_ms: int) -> None:
         self.now_ms = now_ms
-        self._connection = connection
-        self._mailbox = mailbox
+        self._unopened = connection
+        self._tag = tag
+
+    @cached_property
+    def _connection(self) -> sqlite3.Connection:
+        """The connection, within a transaction: the moment that is looked at begins here."""
+        self._unopened.execute("BEGIN")
+        return self._unopened
+
+    @cached_property
+    def _mailbox(self) -> int:
+        """The mailbox's number; 0 if the store has heard nothing of it, and then there is nothing to look for."""
+        row: tuple[int] | None = self._connection.execute(_MAILBOX, (self._tag,)).fetchone()
+        return 0 if row is None else row[0]
+
+    def close(self) -> None:
+        """End the look."""
+        if "_connection" in self.__dict__:
+            self._unopened.execute("COMMIT")
 
     @property
     def last_sequence(self) -> int:
         """See ``MailboxView``."""
+        if not self._mailbox:
+            return 0
         query = "SELECT max(sequence) FROM entry WHERE mailbox = ? AND kind = ? AND key IN (?, ?)"
         row = self._connection.execute(query, (self._mailbox, COUNTERS, OPEN_SCOPE, OWNED_SCOPE)).fetchone()
         return row[0] or 0
@@ -155,7 +187,7 @@ class StoreView:
     def find(self, hashes: Iterable[bytes]) -> dict[bytes, MessageRecord]:
         """See ``MailboxView``."""
         wanted = dict.fromkeys(hashes)
-        if not self._mailbox or not wanted:
+        if not wanted or not self._mailbox:
             return {}
         rows = select_pairs(self._connection, _FIND, [(self._mailbox, hash_key(h)) for h in wanted])
         found = {row[0]: _record(row) for row in rows if row[3] > self.now_ms}
@@ -180,6 +212,8 @@ class StoreView:
         return revoked_tokens(self._connection, self._mailbox)
 
     def _usage(self, scope: int) -> tuple[int, int]:
+        if not self._mailbox:
+            return 0, 0
         query = "SELECT messages, bytes FROM entry WHERE mailbox = ? AND kind = ? AND key = ?"
         row: tuple[int, int] | None = self._connection.execute(query, (self._mailbox, COUNTERS, scope)).fetchone()
         return row or (0, 0)
