@@ -21,7 +21,7 @@ MODULES = [
     if not module.name.startswith(("naisho.protocol", "naisho.wire"))
 ]
 WITH_EXAMPLES = {"naisho", "naisho.accounts", "naisho.client", "naisho.conversation.content", "naisho.network.joining",
-                 "naisho.texts.catalog"}  # fmt: skip
+                 "naisho.network.words", "naisho.texts.catalog"}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["naisho", *MODULES])

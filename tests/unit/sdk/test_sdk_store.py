@@ -66,7 +66,7 @@ async def test_no_file_holds_a_plaintext_while_open_or_closed(tmp_path: Path) ->
             assert not [secret for secret in secrets if secret in content], path.name
             assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path.name
 
-    old = os.umask(0o077)
+    old = os.umask(0)
     try:
         async with open_store(tmp_path, "default", lambda _: KeyFile(), create=True) as store:
             await fill(store)

@@ -5,7 +5,7 @@ Times are Unix milliseconds. A message is named by its author and the author's t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, TypeAlias
 
 from naisho.protocol.account import AccountId
@@ -25,7 +25,7 @@ class TextReceived:
 
     kind: ClassVar[str] = "text"
     message: Message
-    sender_name: str
+    sender_name: str = field(repr=False)
     is_request: bool
 
 

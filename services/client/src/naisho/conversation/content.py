@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from naisho.protocol.account import AccountId
@@ -29,8 +29,8 @@ MOST_RECEIPTS = 512
 class Said:
     """A text. `sync_target`: the peer, if this is our own device's copy. `name`: what the author calls itself."""
 
-    text: str
-    name: str = ""
+    text: str = field(repr=False)
+    name: str = field(default="", repr=False)
     sync_target: AccountId | None = None
 
 

@@ -10,12 +10,12 @@ import re
 from typing import NamedTuple
 
 from naisho.errors import PathBroken, PathError
+from naisho.network.words import MOST_CHARACTERS, plain_words
 from naisho.paths.choosing import Route
 
 NAMED = re.compile(
     r"(Next node not found|Next node is currently unreachable|Snode not ready): ([0-9a-fA-F]{64})(?![0-9a-fA-F])"
 )
-MOST_TEXT = 200
 
 
 class Failure(NamedTuple):
@@ -37,7 +37,7 @@ class Failure(NamedTuple):
 
 def read_failure(status: int, body: bytes, route: Route, destination: bytes) -> Failure:
     """Return what a plain answer other than 200 means for a path and its destination."""
-    text = body[:MOST_TEXT].decode("utf-8", "replace")
+    text = body[:MOST_CHARACTERS].decode("utf-8", "replace")
     middle_and_exit = (route.middle.key, route.exit.key)
     if named := NAMED.search(text):
         reason, node = named[1], bytes.fromhex(named[2])
@@ -47,11 +47,5 @@ def read_failure(status: int, body: bytes, route: Route, destination: bytes) -> 
         if node in {hop.key for hop in route}:
             return Failure(error, (node,), fatal=reason == "Next node not found")
         return Failure(error, middle_and_exit)
-    error = PathBroken(status=status, reason=_plain(text))
+    error = PathBroken(status=status, reason=plain_words(text))
     return Failure(error, (route.entry.key,) if status in {429, 503} else middle_and_exit)
-
-
-def _plain(text: str) -> str:
-    """Return a node's text without what could disturb a terminal or name a node or an account."""
-    printable = "".join(character if character.isprintable() else " " for character in text)
-    return re.sub(r"[0-9a-fA-F]{16,}", "…", printable).strip() or "no text"

@@ -26,6 +26,8 @@ LIFETIME = 1800.0
 BACKOFF = (0.0, 0.0, 0.25, 0.5, 1.0, 2.0)
 #: After that many failed paths in a row their common entry is suspected; just before, the last good path is retried.
 SUSPICION = 4
+#: Seconds for which a proof holds.
+PROOF_LASTS = 15.0
 
 
 class PathKeeper:
@@ -70,6 +72,7 @@ class PathKeeper:
         self._last_good: Route | None = None
         self._built = self._failed_in_row = 0
         self._status = PathStatus(Light.ORANGE)
+        self._proved_at = 0.0
         self._changed = asyncio.Event()
 
     def pinned(self) -> list[bytes]:
@@ -78,8 +81,11 @@ class PathKeeper:
 
     @property
     def status(self) -> PathStatus:
-        """The light now."""
-        return self._status
+        """The light now; green needs a proof that is younger than 15 seconds."""
+        status = self._status
+        if status.light is Light.GREEN and self._monotonic() - self._proved_at > PROOF_LASTS:
+            return PathStatus(Light.ORANGE, status.path)
+        return status
 
     async def changed(self, seen: PathStatus) -> PathStatus:
         """Wait until the status is another than the one seen, and return it."""
@@ -110,6 +116,7 @@ class PathKeeper:
         """A request to our own mailbox came back through a path."""
         self.worked(path)
         if self._path is not None and path.number == self._path.number:
+            self._proved_at = self._monotonic()
             self._show(PathStatus(Light.GREEN, path, None, took_ms))
 
     def worked(self, path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -80,6 +81,7 @@ class Database:
 def _connect(path: Path, key: bytes) -> Connection:
     from sqlcipher3 import dbapi2  # noqa: PLC0415 - a library of some megabytes, needed only with a store
 
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # before SQLite, whose other files take its mode
     connection = cast(
         "Connection", dbapi2.connect(str(path), isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False)
     )

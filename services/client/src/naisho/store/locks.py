@@ -144,8 +144,7 @@ class KeyFile(Unlocker):
     def create(self, folder: Path) -> tuple[dict[str, str | int], bytes]:
         """See `Unlocker`; a key file that exists already is used again."""
         path = self._path or folder / KEY_FILE
-        if not path.exists():
-            write_private(path, secrets.token_hex(KEY_BYTES).encode() + b"\n")
+        write_private(path, secrets.token_hex(KEY_BYTES).encode() + b"\n")
         return {}, self._read(path)
 
     def recall(self, folder: Path, parameters: dict[str, str | int]) -> bytes:  # noqa: ARG002 - as above
@@ -178,8 +177,9 @@ def create_lock(folder: Path, unlocker: Unlocker) -> bytes:
     header = {"version": 1, "kind": unlocker.kind, "parameters": parameters}
     sealed = nonce + AESGCM(wrapping).encrypt(nonce, key, _authenticated(header))
     lock = {**header, "sealed_key": base64.b64encode(sealed).decode()}
-    write_private(folder / LOCK_FILE, json.dumps(lock, indent=2).encode() + b"\n")
-    return key
+    if write_private(folder / LOCK_FILE, json.dumps(lock, indent=2).encode() + b"\n"):
+        return key
+    return open_lock(folder, unlocker)  # another process was quicker
 
 
 def open_lock(folder: Path, unlocker: Unlocker) -> bytes:
@@ -209,14 +209,20 @@ def open_lock(folder: Path, unlocker: Unlocker) -> bytes:
         raise StoreDamaged from error
 
 
-def write_private(path: Path, content: bytes) -> None:
-    """Write a file that only its owner may read, whole or not at all."""
-    draft = path.with_name(path.name + ".new")
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:  # noqa: PTH123 - a mode at creation
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+def write_private(path: Path, content: bytes) -> bool:
+    """Write a new file that only its owner may read, whole or not at all; False if there is one already."""
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    try:
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123 - a mode at creation
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        path.hardlink_to(draft)
+    except FileExistsError:
+        return False
+    finally:
+        draft.unlink(missing_ok=True)
+    return True
 
 
 def _read_lock(folder: Path) -> dict[str, object]:

@@ -1,8 +1,8 @@
-"""What the store remembers, as values."""
+"""What the store remembers, as values. None of them prints what was said, or who said it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from naisho.protocol.account import AccountId
@@ -49,11 +49,11 @@ class Message:
     peer: AccountId
     author: AccountId
     sent_ms: int
-    text: str
+    text: str = field(repr=False)
     state: MessageState
     members_stored: int = 0
     members_asked: int = 0
-    own_hash: str = ""
+    own_hash: str = field(default="", repr=False)
     reactions: tuple[Reaction, ...] = ()
 
 
@@ -69,7 +69,7 @@ class Contact:
     """
 
     account: AccountId
-    display_name: str = ""
+    display_name: str = field(default="", repr=False)
     approved: bool = False
     approved_me: bool = False
     blocked: bool = False
@@ -104,7 +104,7 @@ class OutgoingEnvelope:
 
     number: int
     mailbox: AccountId
-    data: bytes
+    data: bytes = field(repr=False)
     sent_ms: int
     ttl_ms: int
     message: int | None

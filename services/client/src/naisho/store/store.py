@@ -76,7 +76,6 @@ async def open_store(
     folder = profile_folder(data_dir, profile)
     path = folder / STORE_FILE
     database = await Database.open(path, await asyncio.to_thread(_unlock, folder, profile, unlocker, create=create))
-    path.chmod(0o600)
     try:
         yield Store(database, profile)
     finally:

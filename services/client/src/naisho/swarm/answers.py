@@ -9,10 +9,9 @@ from typing import Any, NamedTuple
 import orjson
 
 from naisho.errors import BadAnswer, ClockWrong, NaishoError, Overloaded, RequestRefused, WrongSwarm
+from naisho.network.words import plain_words
 from naisho.protocol.encoding import from_hex
 from naisho.protocol.errors import BadEncoding
-
-MOST_TEXT = 200
 
 
 class Verdict(Enum):
@@ -113,7 +112,7 @@ def _verdict(status: int) -> Verdict:
 
 
 def _error(status: int, body: Any) -> NaishoError:
-    text = "".join(c if c.isprintable() else " " for c in str(body)[:MOST_TEXT]).strip()
+    text = plain_words(body)
     match status:
         case 421:
             return WrongSwarm()

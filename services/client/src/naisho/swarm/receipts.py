@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from naisho.errors import BadAnswer, BadReceipt
@@ -30,7 +30,7 @@ class Receipt:
 
     members: tuple[bytes, ...]
     asked: int
-    message_hash: str = ""
+    message_hash: str = field(default="", repr=False)
 
     @property
     def count(self) -> int:

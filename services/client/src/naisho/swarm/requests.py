@@ -37,6 +37,10 @@ ASK_SECONDS = 10.0
 #: Seconds before the n-th try.
 BACKOFF = (0.0, 0.0, 0.2, 0.5, 1.0, 2.0)
 MOST_REMEMBERED = 1024
+#: No new try after that many seconds.
+PATIENCE = 30.0
+#: However often members send us elsewhere, the directory is fetched no more often than this.
+REFRESH_PAUSE_MS = 30_000
 
 
 class Swarm(NamedTuple):
@@ -116,8 +120,8 @@ class SwarmRequests:
             NetworkError, PathError: no way to the swarm.
             SwarmError: the members' own answer.
         """
-        state = _Tries()
-        while state.count < TRIES:
+        state, until = _Tries(), self._monotonic() + PATIENCE
+        while state.count < TRIES and self._monotonic() < until:
             if not isinstance(state.error, EntryUnreachable):  # the next entry may be tried at once
                 await self._sleep(BACKOFF[min(state.count, len(BACKOFF) - 1)])
             state.count += 1
@@ -156,8 +160,11 @@ class SwarmRequests:
         took_ms = round((self._monotonic() - started) * 1000)
         if isinstance(reply, Failure):
             self._paths.failed(path, reply)
-            state.tried.add(member.key)
             state.error = reply.error
+            if isinstance(reply.error, EntryUnreachable):
+                state.count -= 1  # nothing was asked; there are few entries, and each fails once
+            else:
+                state.tried.add(member.key)
             return None
         self._paths.worked(path)
         answer = read_answer(reply.status, reply.body)
@@ -195,7 +202,7 @@ class SwarmRequests:
     async def _correct(self, account: AccountId, keys: Sequence[bytes], member: Node) -> None:
         """Follow a 421: refresh the directory, and if it names the same members still, believe the answer for now."""
         before = (await self._directory.get()).epoch
-        directory = await self._directory.refresh()
+        directory = await self._directory.refresh(unless_younger_ms=REFRESH_PAUSE_MS)
         named = tuple(directory.by_key[key] for key in keys if key in directory.by_key and key != member.key)
         if directory.epoch == before and named:
             if len(self._corrected) >= MOST_REMEMBERED:

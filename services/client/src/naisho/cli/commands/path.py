@@ -10,6 +10,9 @@ import click
 from naisho.cli.context import CliContext
 from naisho.cli.event_texts import clock
 from naisho.cli.output import short
+from naisho.errors import NaishoError
+from naisho.network.clock import system_ms
+from naisho.protocol.directory import Directory, Freshness
 from naisho.texts import Texts
 
 if TYPE_CHECKING:
@@ -38,7 +41,10 @@ async def _prove(context: CliContext, opening: AbstractAsyncContextManager[Clien
     async with opening as client:
         with context.output.working(context.texts("path.working")):
             status = await client.prove_path()
-        return _tell(context, status)
+        code = _tell(context, status)
+        with suppress(NaishoError):
+            warn_if_stale(context, await client.directory())
+        return code
 
 
 async def _watch(context: CliContext, opening: AbstractAsyncContextManager[Client]) -> None:
@@ -78,6 +84,12 @@ def _tell_path(context: CliContext, status: PathStatus) -> None:
     if view.simulated:
         output.say(texts("path.simulated"), fg="yellow")
     output.note(texts("path.pinned", until=clock(view.entry_pinned_until_ms)))
+
+
+def warn_if_stale(context: CliContext, directory: Directory) -> None:
+    """Say that nobody has signed the directory lately."""
+    if directory.freshness(system_ms()) is Freshness.STALE:
+        context.output.note(context.texts("directory.stale", until=clock(directory.expires_ms)))
 
 
 def document(status: PathStatus, language: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from naisho.cli.commands.path import warn_if_stale
 from naisho.cli.context import CliContext
 from naisho.cli.output import short
 from naisho.texts import Texts
@@ -60,3 +61,4 @@ async def _swarm(context: CliContext, opening: AbstractAsyncContextManager[Clien
     ]
     output.table(columns, rows)
     output.note(texts("path.declared"))
+    warn_if_stale(context, directory)
