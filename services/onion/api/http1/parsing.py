@@ -27,6 +27,8 @@ _LONGEST_LENGTH: Final = 15
 _CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,8})(?:[ \t]*;[\t\x20-\x7e]*)?")
 _LONGEST_CHUNK_LINE: Final = 256
 _LONGEST_TRAILERS: Final = 2048
+#: Each costs a few microseconds; chunks of half a kilobyte are small enough for everybody.
+_MOST_CHUNKS: Final = 20_480
 _VERSIONS: Final = frozenset((b"HTTP/1.1", b"HTTP/1.0"))
 _SINGLE: Final = frozenset((b"content-length", b"transfer-encoding", b"host"))
 
@@ -119,7 +121,7 @@ def _length(headers: dict[bytes, bytes]) -> int | None:
 
 
 class ChunkedBody:
-    """Reads a chunked body piece by piece, in linear time and without a cost per chunk.
+    """Reads a chunked body piece by piece, in linear time and with no memory per chunk.
 
     Args:
         limit: bytes of body allowed.
@@ -135,6 +137,7 @@ class ChunkedBody:
         #: A chunk has ended; its line break comes next.
         self._at_break = False
         self._in_trailers = False
+        self._chunks = 0
         self._trailer_bytes = 0
 
     def feed(self, data: bytes) -> bytes | None:
@@ -196,5 +199,8 @@ class ChunkedBody:
         size = int(match[1], 16)
         if len(self.body) + size > self._limit:
             raise BodyTooLarge("the chunks exceed the limit")
+        self._chunks += 1
+        if self._chunks > _MOST_CHUNKS:
+            raise BadRequest(f"more than {_MOST_CHUNKS} chunks")
         self._missing = size
         self._in_trailers = not size
