@@ -26,7 +26,7 @@ from services.chassis.nats.names import NetworkNames
 from services.chassis.nats.settings import NatsSettings
 from services.chassis.packed import Reply
 from services.chassis.settings import Address, Duration
-from services.swarm.adapters.following import Wanted
+from services.swarm.adapters.following import FollowingSettings, Wanted
 from services.swarm.adapters.local_mailbox import LocalMailbox
 from services.swarm.adapters.mailbox_socket import MailboxSocket
 from services.swarm.adapters.mailboxes import MailboxSettings
@@ -109,7 +109,6 @@ class SwarmService:
             members=lambda: self._members,
             clock=clock,
             settings=limits,
-            on_change=self._on_progress,
         )
         self.membership = Membership(
             connection,
@@ -128,7 +127,8 @@ class SwarmService:
             unready=lambda: sorted(self.lifecycle.withdrawn),
         )
         self.membership.on_directory(self._on_directory)
-        connection.on_reconnect(self.runtime.following.doubt)
+        self.runtime.following.observe(self._on_progress)
+        connection.on_reconnect(self.runtime.following.begin_again)
         self._tasks = [
             self.lifecycle.spawn(self.runtime.run(), "mail"),
             self.lifecycle.spawn(self.membership.run(), "membership"),
@@ -270,7 +270,7 @@ def runtime_settings(settings: SwarmSettings) -> RuntimeSettings:
         projection=ProjectionSettings(young_s=load.members + load.own),
         key_period_ms=_ms(settings.key_period),
         margin_s=math.ceil(settings.log_margin),
-        log_check_s=settings.log_check,
+        following=FollowingSettings(check_s=settings.log_check),
         overwrite_within_s=settings.store.overwrite_within,
         sweep_s=settings.store.sweep,
     )

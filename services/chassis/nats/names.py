@@ -68,6 +68,15 @@ class NetworkNames:
         """Subject on which the members of a swarm hear that somebody waits for their receipts."""
         return f"{self.network}.receipts.wait.{swarm_id:016x}"
 
+    def level(self, swarm_id: int) -> str:
+        """Subject on which the members of a swarm are asked whether they hold what the log holds."""
+        return f"{self.network}.receipts.level.{swarm_id:016x}"
+
+    @property
+    def swarm_talk(self) -> tuple[str, str]:
+        """Patterns of what members of any swarm may hear: notes and questions, but not each other's receipts."""
+        return f"{self.network}.receipts.wait.*", f"{self.network}.receipts.level.*"
+
     def receipts_for(self, node: str) -> str:
         """Subject on which a node gets the receipts that it waits for; ``node`` is the hex of its key."""
         return f"{self.network}.receipts.node.{node}"

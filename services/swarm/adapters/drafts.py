@@ -9,7 +9,7 @@ from typing import NamedTuple
 from services.chassis.clock import Clock
 from services.swarm.adapters.event_codec import ID_BYTES, SealedBody, encode
 from services.swarm.adapters.mailbox_subjects import Place
-from services.swarm.adapters.sealing import PeriodKeys, seal, unseal
+from services.swarm.adapters.sealing import PeriodKeys
 from services.swarm.adapters.store.reader import Reader
 from services.swarm.domain.events import Event, Stored
 from services.swarm.domain.policies import Retention, needed_until_ms
@@ -64,17 +64,12 @@ class Drafter:
         return Draft(event_id, encode(event_id, event, body), ttl)
 
     async def _body(self, place: Place, event: Stored) -> SealedBody:
-        period = self._keys.period_of(event.expiry_ms)
         data = event.data if event.data is not None else await self._stored_body(place, event.message_hash)
-        key = self._keys.known(period) or await self._keys.sealing_key(period)
-        return seal(key, period, event.message_hash, data)
+        return await self._keys.seal(event.expiry_ms, event.message_hash, data)
 
     async def _stored_body(self, place: Place, message_hash: bytes) -> bytes:
         found = self._reader.sealed(place.tag, message_hash)
-        if found is not None:
-            period, sealed = found
-            key = await self._keys.opening_key(period)
-            data = None if key is None else unseal(key, message_hash, sealed)
-            if data is not None:
-                return data
-        raise BodyGone("the body that is to be sealed anew is gone")
+        data = None if found is None else await self._keys.unseal(found[0], message_hash, found[1])
+        if data is None:
+            raise BodyGone("the body that is to be sealed anew is gone")
+        return data

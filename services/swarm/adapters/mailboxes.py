@@ -8,14 +8,12 @@ from dataclasses import dataclass, field
 from typing import Final
 from weakref import WeakValueDictionary
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from services.chassis.clock import Clock
 from services.chassis.eventlog.port import EventLog, EventLogError, LogFull, LogUnavailable, WrongExpectedSequence
 from services.swarm.adapters.drafts import BodyGone, Drafter
 from services.swarm.adapters.inquiries import Inquiries, Inquiry
 from services.swarm.adapters.mailbox_subjects import MailboxSubjects, Place
-from services.swarm.adapters.sealing import KeyGone, PeriodKeys, unseal
+from services.swarm.adapters.sealing import KeyGone, PeriodKeys
 from services.swarm.adapters.store.reader import Reader
 from services.swarm.domain.commands import Command
 from services.swarm.domain.decide import Decision, decide
@@ -205,19 +203,15 @@ class SwarmMailboxes:
         )
         messages: list[Message] = []
         for stored in page.messages:
-            key = self._keys.known(stored.period) or await self._opening_key(stored.period)
-            data = None if key is None else unseal(key, stored.hash, stored.sealed)
+            try:
+                data = await self._keys.unseal(stored.period, stored.hash, stored.sealed)
+            except EventLogError as error:
+                raise Refused(503, _BUSY) from error
             if data is None:
                 self.unopened += 1
-                continue
-            messages.append(Message(stored.hash, stored.timestamp_ms, stored.expiry_ms, data))
+            else:
+                messages.append(Message(stored.hash, stored.timestamp_ms, stored.expiry_ms, data))
         return Page(messages, page.more)
-
-    async def _opening_key(self, period: int) -> AESGCM | None:
-        try:
-            return await self._keys.opening_key(period)
-        except EventLogError as error:
-            raise Refused(503, _BUSY) from error
 
     async def expiries(self, account: bytes, hashes: Sequence[bytes]) -> dict[bytes, int]:
         """See ``Mailboxes.expiries``."""

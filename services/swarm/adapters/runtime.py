@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from naisho.protocol.signing import SigningKey
 from services.chassis.clock import Clock
-from services.chassis.eventlog.port import EventLog
+from services.chassis.eventlog.port import EventLog, EventLogError
 from services.chassis.nats.connection import NatsConnection
 from services.chassis.nats.names import NetworkNames
+from services.swarm.adapters.agreement import Agreement
 from services.swarm.adapters.drafts import Drafter
-from services.swarm.adapters.following import EXTRA, MAIN, Following
+from services.swarm.adapters.following import EXTRA, MAIN, Following, FollowingSettings
 from services.swarm.adapters.inquiries import Inquiries
 from services.swarm.adapters.mailbox_subjects import MailboxSubjects, arrive
 from services.swarm.adapters.mailboxes import MailboxSettings, SwarmMailboxes
+from services.swarm.adapters.mending import Mender
 from services.swarm.adapters.receipt_post import ReceiptPost
 from services.swarm.adapters.sealing import PeriodKeys
 from services.swarm.adapters.store.local import LocalStore, StoreBounds
 from services.swarm.adapters.witness import Witness
+from services.swarm.domain.evolve import Changes
+from services.swarm.projections.arrivals import Arrived
 from services.swarm.projections.projection import Projection, ProjectionSettings
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,9 +42,11 @@ class RuntimeSettings:
         projection: of following the log.
         key_period_ms: length of a sealing period; a network constant.
         margin_s: what the log keeps events longer than they are needed.
-        log_check_s: how often the log is checked to be the one that is known.
+        agree_s: how long the other members are waited for after the log was mended.
         overwrite_within_s: when bytes of removed messages have left the node's files.
         sweep_s: how often expired messages are looked for.
+        settle_s: how often stores that raced each other are settled.
+        following: of watching the log.
     """
 
     mailboxes: MailboxSettings = field(default_factory=MailboxSettings)
@@ -43,20 +54,35 @@ class RuntimeSettings:
     projection: ProjectionSettings = field(default_factory=ProjectionSettings)
     key_period_ms: int = 3_600_000
     margin_s: int = 60
-    log_check_s: float = 5.0
+    agree_s: float = 10.0
     overwrite_within_s: float = 10.0
     sweep_s: float = 1.0
+    settle_s: float = 3.0
+    following: FollowingSettings = field(default_factory=FollowingSettings)
 
 
 class MailRuntime:
-    """Everything of one node that has to do with mail. Made by ``open``, works while ``run`` runs.
+    """Everything of one node that has to do with mail. Works while ``run`` runs.
+
+    Args:
+        store: the node's own, open; stays the caller's.
+        mail: the log of mailbox events.
+        keys: the log of body keys.
+        connection: the node's NATS user, for receipts.
+        names: the network's.
+        node_key: signs results.
+        mailbox_key: the network's, 32 bytes.
+        members: names all members of the node's swarm, by the hex of their key.
+        clock: the time.
+        settings: bounds and paces.
 
     Attributes:
         mailboxes: executes commands and reads.
         following: which shards, and since when they are whole.
         projection: of the shards that are served.
-        store: the local store.
-        keys: the network's body keys.
+        post: receipts; joins a swarm.
+        mender: gives the log what it lacks.
+        witness: this member's results.
     """
 
     def __init__(
@@ -72,62 +98,125 @@ class MailRuntime:
         members: Callable[[], Sequence[str]],
         clock: Clock,
         settings: RuntimeSettings,
-        on_change: Callable[[], None] = lambda: None,
     ) -> None:
-        self.store = store
+        self._store = store
         self._settings = settings
         self._clock = clock
         bounds = settings.mailboxes
         own = node_key.public.hex()
-        self.projection = Projection(MAIN, mail, store, arrive, clock=clock, settings=settings.projection)
-        extra = Projection(EXTRA, mail, store, arrive, clock=clock, settings=settings.projection)
-        witness = Witness(store.reader, self.projection, node_key, clock, remember_s=bounds.members_s + bounds.own_s)
-        self.projection.observe(witness.folded)
+        projections = {
+            name: Projection(name, mail, store, arrive, clock=clock, settings=settings.projection)
+            for name in (MAIN, EXTRA)
+        }
+        self.projection = projections[MAIN]
+        self.witness = Witness(
+            store.reader, self.projection, node_key, clock, remember_s=bounds.members_s + bounds.own_s
+        )
         self.post = ReceiptPost(connection, names, node_key.public)
-        inquiries = Inquiries(own, witness, self.post.send_note)
-        self.post.deliver_to(on_note=witness.take, on_receipt=inquiries.hear)
-        self.keys = PeriodKeys(keys, names.key, settings.key_period_ms)
+        self._inquiries = Inquiries(own, self.witness, self.post.send_note)
+        self._keys = PeriodKeys(keys, names.key, settings.key_period_ms, store.keep_key)
+        drafter = Drafter(store.reader, self._keys, clock, bounds.retention, margin_s=settings.margin_s)
         self.mailboxes = SwarmMailboxes(
             reader=store.reader,
             projection=self.projection,
             log=mail,
-            drafter=Drafter(store.reader, self.keys, clock, bounds.retention, margin_s=settings.margin_s),
-            keys=self.keys,
+            drafter=drafter,
+            keys=self._keys,
             subjects=MailboxSubjects(names, mailbox_key),
-            inquiries=inquiries,
+            inquiries=self._inquiries,
             members=members,
             clock=clock,
             settings=bounds,
         )
-        self.following = Following(
-            log_port=mail,
+        self.mender = Mender(
+            log=mail,
             store=store,
-            projections={MAIN: self.projection, EXTRA: extra},
+            projections=list(projections.values()),
+            drafter=drafter,
+            names=names,
+            clock=clock,
+            margin_s=settings.margin_s,
+        )
+        self.following = Following(
+            mail=mail,
+            store=store,
+            projections=projections,
             follower_names=dict(zip((MAIN, EXTRA), names.followers(own), strict=True)),
             pattern=names.shard,
+            mend=self._mend,
             clock=clock,
-            on_change=on_change,
+            settings=settings.following,
         )
+        self._mended = False
+        self._agreement = Agreement(own, members, self.post.ask_level, self.following.look)
+        self.post.deliver_to(
+            on_note=self.witness.take,
+            on_receipt=self._on_receipt,
+            on_question=self._agreement.take_question,
+        )
+        for projection in projections.values():
+            projection.observe(self._on_folded)
+        self.projection.observe(self.witness.folded)
+        self.following.observe(self._on_following)
 
     async def run(self) -> None:
         """Follow the log and keep the store tidy until cancelled."""
+        self._keys.recall(await self._store.kept_keys())
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.following.run())
-            tasks.create_task(self._sweep())
+            tasks.create_task(self._tidy())
             tasks.create_task(self._overwrite())
+            tasks.create_task(self._settle())
 
-    async def close(self) -> None:
-        """Give everything back; ``run`` has ended."""
-        self.post.close()
-        await self.store.close()
+    def _on_folded(self, arrived: Sequence[Arrived], changes: Sequence[Changes | None]) -> None:
+        del changes
+        for event in arrived:
+            if event.sealed:
+                self._keys.want(event.period)
 
-    async def _sweep(self) -> None:
-        """Remove what has expired, as far as nothing that the log stored earlier can still arrive."""
+    def _on_receipt(self, member: str, token: bytes, answer: bytes) -> None:
+        if not self._agreement.hear(member, token):
+            self._inquiries.hear(member, token, answer)
+
+    def _on_following(self) -> None:
+        # Whoever has mended and only waits for the others is level: else all would wait for each other.
+        if self._mended or not self.following.mending:
+            self._agreement.level(self.projection.position)
+
+    async def _mend(self) -> None:
+        """Give the logs what they lost, and wait until the members that are present have it, too."""
+        await self._keys.restore(self._clock.now_ms())
+        await self.mender.mend()
+        self._mended = True
+        self.following.look()
+        try:
+            if not await self._agreement.reach(self.projection.position, self._settings.agree_s):
+            log.warning("the log is mended, but not every member says so; serving all the same")
+        finally:
+            self._mended = False
+
+    async def _settle(self) -> None:
+        """Append again what the log lacks although nobody lost it: stores that raced each other."""
+        while True:
+            pause = self._settings.settle_s
+            await self._clock.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - keeps members apart, no secret
+            if self.following.held and not self.following.mending and self.mender.needed:
+                with contextlib.suppress(EventLogError, TimeoutError):
+                    await self.mender.mend()
+
+    async def _tidy(self) -> None:
+        """Remove what has expired, and fetch keys of bodies that have come."""
         while True:
             await self._clock.sleep(self._settings.sweep_s)
-            await self.store.sweep(self._clock.now_ms())
+            now = self._clock.now_ms()
+            self._keys.forget(now)
+            await self._store.drop_keys(self._keys.period_of(now))
+            await self._store.sweep(self.projection.swept_until_ms(now))
+            with contextlib.suppress(EventLogError):
+                await self._keys.learn_wanted()
 
     async def _overwrite(self) -> None:
+        """Have removed bytes leave the files in time."""
         while True:
             await self._clock.sleep(self._settings.overwrite_within_s / 2)
-            await self.store.overwrite()
+            await self._store.overwrite()

@@ -53,8 +53,9 @@ class Member:
         self.connection = await swarm.connect(swarm.server)
         self.mail = await JetStreamLog.open(self.connection, swarm.names.mail_stream)
         self.keys = await JetStreamLog.open(self.connection, swarm.names.keys_stream)
+        self.store = await LocalStore.open(self.folder, swarm.settings.mailboxes.retention)
         self.runtime = MailRuntime(
-            store=await LocalStore.open(self.folder, swarm.settings.mailboxes.retention),
+            store=self.store,
             mail=self.mail,
             keys=self.keys,
             connection=self.connection,
@@ -67,19 +68,20 @@ class Member:
         )
         self.runtime.post.join(SWARM)
         self.runtime.following.want(Wanted(SHARDS))
+        self.connection.on_reconnect(self.runtime.following.begin_again)
         self._task = asyncio.create_task(self.runtime.run())
         if wait:
             await self.caught_up()
 
     async def caught_up(self) -> None:
-        async with asyncio.timeout(20):
-            while self.runtime.following.held != SHARDS:
-                self._raise_failure()
-                await asyncio.sleep(0.01)
+        await until(self.whole)
 
-    def _raise_failure(self) -> None:
+    def whole(self) -> bool:
+        """Tell whether the member holds everything, and nothing of the log is missing."""
         if self._task is not None and self._task.done():
             self._task.result()
+        following = self.runtime.following
+        return following.held == SHARDS and not following.mending
 
     async def stop(self) -> None:
         if self._task is None:
@@ -90,7 +92,7 @@ class Member:
             await task
         await self.mail.close()
         await self.keys.close()
-        await self.runtime.close()
+        await self.store.close()
         await self.connection.close()
 
     async def messages(self, account: bytes, namespace: int = 0) -> list[bytes]:
@@ -136,16 +138,44 @@ class Swarm:
             subjects = [self.names.shard(shard) for shard in sorted(SHARDS)]
             await ensure_follower(authority, self.names.mail_stream, name, subjects)
 
+    async def bounce(self, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Stop the server, do something, start it, and wait until everybody is connected again."""
+        back = [asyncio.Event() for _ in self.members]
+        for member, event in zip(self.members, back, strict=True):
+            member.connection.on_reconnect(event.set)
+        self.server.stop()
+        meanwhile()
+        self.server.start()
+        async with asyncio.timeout(20):
+            for event in back:
+                await event.wait()
+
     async def stop(self) -> None:
         for member in self.members:
             await member.stop()
 
 
+async def until(holds: Callable[[], bool], within_s: float = 20.0) -> None:
+    """Wait until something holds that nobody tells of."""
+    async with asyncio.timeout(within_s):
+        while not holds():  # noqa: ASYNC110 - as said
+            await asyncio.sleep(0.01)
+
+
 @pytest.fixture
-async def swarm(
-    nats_server: NatsServer, nats_connect: Connect, network_id: str, tmp_path: Path
-) -> AsyncIterator[Swarm]:
-    made = Swarm(nats_server, nats_connect, NetworkNames(network_id), tmp_path)
+def make_swarm(nats_connect: Connect, network_id: str, tmp_path: Path) -> Callable[..., Swarm]:
+    """Return a maker of swarms; whoever makes one stops it."""
+
+    def make(server: NatsServer, settings: RuntimeSettings | None = None) -> Swarm:
+        return Swarm(server, nats_connect, NetworkNames(network_id), tmp_path, settings or RuntimeSettings())
+
+    return make
+
+
+@pytest.fixture
+async def swarm(make_swarm: Callable[..., Swarm], nats_server: NatsServer) -> AsyncIterator[Swarm]:
+    """Return a swarm on the session's server, not started yet."""
+    made = make_swarm(nats_server)
     yield made
     await made.stop()
 
@@ -177,3 +207,9 @@ def check_receipts(swarm: Swarm) -> CheckReceipts:
             assert verify(bytes.fromhex(key), text(result), b64decode(result["signature"])), "a receipt does not verify"
 
     return check
+
+
+@pytest.fixture(name="until")
+def _until() -> Callable[..., Awaitable[None]]:
+    """Return ``async until(holds, within_s=20)``."""
+    return until

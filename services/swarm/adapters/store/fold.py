@@ -204,9 +204,9 @@ class _Batch:
             row = row._replace(rank=before.rank)
         else:
             messages.name(before, row)
-        settles = before.sequence == 0 and event.rank is not None and row.expiry_ms == before.expiry_ms
-        if raised or settles:
-            messages.replace(before, row, event.replaces, settled=_settled(event, row))
+        settled = _settled(event, row)
+        if raised or (settled and before.sequence == 0 and row.expiry_ms == before.expiry_ms):
+            messages.replace(before, row, event.replaces, settled=settled)
         else:
             messages.add_copy(before, row.sequence, event.replaces)
 

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Self
 
 from services.swarm.adapters.store import schema
+from services.swarm.adapters.store.body_keys import drop_keys, keep_key, kept_keys
 from services.swarm.adapters.store.fold import Fold
 from services.swarm.adapters.store.progress import Progress, load_progress
 from services.swarm.adapters.store.reader import Reader
+from services.swarm.adapters.store.rewind import rewind
 from services.swarm.adapters.store.shards import follow_shards
 from services.swarm.adapters.store.sweep import SLICE, sweep
 from services.swarm.adapters.store.writer import Writer
@@ -57,6 +59,11 @@ class LocalStore:
         settings = settings or StoreBounds()
         return cls(*await asyncio.to_thread(_open, folder, settings), retention)
 
+    @property
+    def overwriting(self) -> bool:
+        """Whether bytes of removed messages are still in the files."""
+        return self._fold.overwritten
+
     def fold(self, arrivals: Arrivals) -> asyncio.Future[list[Changes | None]]:
         """Fold arrivals; the result, see ``Fold.apply``, comes when it is on the disk."""
         return self._writer.run(lambda connection: self._fold.apply(connection, arrivals))
@@ -85,18 +92,47 @@ class LocalStore:
             positions = await self._writer.run(take_up)
         return positions
 
+    async def rewind(self, agreed: int, incarnation: str) -> None:
+        """Begin anew behind a sequence, see ``rewind.rewind``. Nothing may be folded meanwhile."""
+
+        def take_back(connection: sqlite3.Connection) -> None:
+            self._fold.forget()
+            rewind(connection, agreed, incarnation)
+
+        await self._writer.run(take_back)
+
+    def kept_keys(self) -> asyncio.Future[list[tuple[int, bytes]]]:
+        """Return the body keys that this node knows: periods and keys, in the order in which it learnt them."""
+        return self._writer.run(kept_keys)
+
+    def keep_key(self, period: int, key: bytes) -> asyncio.Future[None]:
+        """Keep a body key."""
+        return self._writer.run(lambda connection: keep_key(connection, period, key))
+
+    async def drop_keys(self, before_period: int) -> None:
+        """Overwrite the body keys of earlier periods."""
+        if await self._writer.run(lambda connection: drop_keys(connection, before_period)):
+            self._fold.overwritten = True
+
     async def sweep(self, until_ms: int) -> None:
         """Remove what expired by then, in slices between which others write."""
         removed = SLICE
         while removed == SLICE:
             removed = await self._writer.run(lambda connection: sweep(connection, until_ms))
+            self._fold.overwritten |= removed > 0
 
-    async def overwrite(self) -> bool:
-        """Have the bytes of removed messages leave the files; false if a reader was in the way."""
+    async def overwrite(self) -> None:
+        """Have the bytes of what was removed since the last time leave the files.
+
+        Removed rows are overwritten at once, but the write-ahead log still holds pages as they were.
+        """
+        if not self._fold.overwritten:
+            return
+        self._fold.overwritten = False
         busy, _, _ = await self._writer.run_alone(
             lambda connection: connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         )
-        return not busy
+        self._fold.overwritten |= bool(busy)
 
     async def close(self) -> None:
         """Finish what is queued and close the file."""

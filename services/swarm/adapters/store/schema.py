@@ -77,6 +77,11 @@ CREATE TABLE revocation (
     token BLOB NOT NULL,
     PRIMARY KEY (mailbox, number)
 ) WITHOUT ROWID;
+CREATE TABLE body_key (
+    number INTEGER PRIMARY KEY,
+    period INTEGER NOT NULL,
+    key BLOB NOT NULL
+);
 -- How far which shards are folded, in the same transaction as what was folded.
 CREATE TABLE progress (
     number INTEGER PRIMARY KEY,
