@@ -133,7 +133,7 @@ def node_user(
 
     Args:
         names: the network's.
-        node: the node's name in subjects, e.g. the hex of its key; its inbox is ``inbox_prefix(node)``.
+        node: the node's name in subjects, which is the hex of its key; its inbox is ``inbox_prefix(node)``.
         public_key: text form of the user's key.
         shards: the shards whose mailboxes it may append to; ``None`` for all.
         followers: names of its consumers; ``None`` for those that the authority makes for a node.
@@ -150,7 +150,7 @@ def node_user(
             *_follow(names, names.followers(node) if followers is None else followers),
             *_read(names),
         ),
-        subscribe=(f"{inbox_prefix(node)}.>", names.receipts, names.directory),
+        subscribe=(f"{inbox_prefix(node)}.>", *names.swarm_talk, names.receipts_for(node), names.directory),
     )
 
 

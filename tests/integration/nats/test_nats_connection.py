@@ -350,6 +350,40 @@ async def test_a_stream_that_cannot_be_understood_ends_in_a_new_connection(
     assert connections == 2
 
 
+async def test_subscriptions_made_and_ended_during_a_handshake_are_not_forgotten(
+    scripted: Callable[[Script], Awaitable[str]],
+) -> None:
+    greeted, go_on, told = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    connections = 0
+    lines: list[bytes] = []
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        if connections == 1:
+            await greet(reader, writer)
+            return  # which ends the connection
+        writer.write(INFO)
+        while not (await reader.readline()).startswith(b"PING"):
+            pass
+        greeted.set()
+        await go_on.wait()
+        writer.write(b"PONG\r\n")
+        while b"UNSUB" not in b"".join(lines) or b"SUB new" not in b"".join(lines):
+            lines.append(await reader.readline())
+        told.set()
+
+    settings = NatsSettings(servers=(await scripted(script),), close_timeout_s=0.1)
+    async with await NatsConnection.connect(settings, on_fault=lambda _: None) as connection:
+        old = connection.subscribe("old", lambda *_: None)
+        async with asyncio.timeout(WITHIN_S):
+            await greeted.wait()
+            connection.subscribe("new", lambda *_: None)
+            connection.unsubscribe(old)
+            go_on.set()
+            await told.wait()
+
+
 async def test_reconnecting_backs_off(scripted: Callable[[Script], Awaitable[str]]) -> None:
     times: list[float] = []
     refuse = False

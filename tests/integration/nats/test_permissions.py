@@ -88,11 +88,11 @@ async def test_receipts_go_from_node_to_node_and_heartbeats_to_the_authority(gua
     names = guarded.names
     one, other, authority = [await guarded.connect(user) for user in ("node-a", "node-b", "authority")]
     heard: asyncio.Queue[bytes] = asyncio.Queue()
-    other.subscribe(f"{names.network}.receipts.token", lambda *message: heard.put_nowait(message[3]))
+    other.subscribe(names.receipts_for("node-b"), lambda *message: heard.put_nowait(message[3]))
     authority.subscribe(names.heartbeats, lambda *message: heard.put_nowait(message[0]))
     await other.flush()
     await authority.flush()
-    one.publish(f"{names.network}.receipts.token", b"receipt")
+    one.publish(names.receipts_for("node-b"), b"receipt")
     assert await asyncio.wait_for(heard.get(), 5) == b"receipt"
     one.publish(names.heartbeat("node-a"), b"alive")
     assert await asyncio.wait_for(heard.get(), 5) == names.heartbeat("node-a").encode()
@@ -178,10 +178,17 @@ async def test_a_node_reads_no_other_nodes_answers(guarded: GuardedNetwork) -> N
     with pytest.raises(PermissionDenied):
         await guarded.connect("node-a", inbox="_INBOX.node-b")
     node = await guarded.connect("node-a")
-    for subject in ("_INBOX.node-b.>", "_INBOX.>", ">", guarded.names.swarm, guarded.names.announce, "$JS.EVENT.>"):
+    names = guarded.names
+    others = ("_INBOX.node-b.>", "_INBOX.>", names.receipts_for("node-b"), names.receipts)
+    never = (">", names.swarm, names.announce, names.heartbeats, "$JS.EVENT.>")
+    for subject in (*others, *never):
         node.subscribe(subject, lambda *_: None)
     await node.flush()
-    assert len(guarded.faults["node-a"]) == 6
+    assert len(guarded.faults["node-a"]) == len(others) + len(never)
+    for subject in (names.receipts_for("node-a"), *names.swarm_talk, names.directory):
+        node.subscribe(subject, lambda *_: None)
+    await node.flush()
+    assert len(guarded.faults["node-a"]) == len(others) + len(never), "its own are allowed"
 
 
 async def test_an_append_outside_the_streams_subjects_is_refused_loudly(guarded: GuardedNetwork) -> None:
