@@ -191,7 +191,7 @@ class MailRuntime:
         self.following.look()
         try:
             if not await self._agreement.reach(self.projection.position, self._settings.agree_s):
-            log.warning("the log is mended, but not every member says so; serving all the same")
+                log.warning("the log is mended, but not every member says so; serving all the same")
         finally:
             self._mended = False
 
