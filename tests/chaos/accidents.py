@@ -1,0 +1,139 @@
+"""A small network, and what happens to networks: killed processes, wiped disks, a log put back from an older copy."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.networks import RunningNetwork
+
+#: What every network of this folder has: each role its own process, and nobody told to ask less often.
+OPTIONS = ("--nodes", "3", "--separate-roles")
+UNHURRIED = {"rate.burst": "1000000", "rate.per_second": "1000000"}
+ENDED_WITHIN_S = 10.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a node answers, and where it lives on the disk."""
+
+    name: str
+    key: bytes
+    url: str
+    folder: Path
+
+    @property
+    def swarm(self) -> str:
+        """The name of the process that holds its mailboxes."""
+        return f"swarm-{self.name[-2:]}"
+
+    @property
+    def store(self) -> Path:
+        """The node's own disk."""
+        return self.folder / "store"
+
+    @property
+    def log(self) -> str:
+        """What its mailboxes' process has logged."""
+        return (self.folder / "swarm.log").read_text()
+
+
+class StruckNetwork(RunningNetwork):
+    """A running network that accidents happen to."""
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Process ids by name, as of now: what was killed runs under another one after a while."""
+        running = json.loads((self.home / "running.json").read_text())
+        return {"network": running["pid"], **running["processes"]}
+
+    @property
+    def log_folder(self) -> Path:
+        """All streams of the event log."""
+        return self.home / "nats" / "store"
+
+    def places(self) -> list[Place]:
+        """Return all nodes, by name."""
+        return [
+            Place(
+                node["name"],
+                bytes.fromhex(node["key"]),
+                f"https://{node['address']}",
+                self.home / "nodes" / node["name"],
+            )
+            for node in self.status["nodes"]
+        ]
+
+    def strike(self, name: str) -> None:
+        """Kill -9 one process, and wait until it is gone."""
+        end(self.pids[name])
+
+    @contextlib.contextmanager
+    def unattended(self) -> Iterator[None]:
+        """Have nobody start again what ends meanwhile."""
+        supervisor = self.pids["network"]
+        os.kill(supervisor, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(supervisor, signal.SIGCONT)
+
+    def strike_all(self) -> None:
+        """Kill -9 every process at once; none gets to say goodbye."""
+        pids = self.pids
+        os.kill(pids["network"], signal.SIGSTOP)
+        for pid in reversed(pids.values()):
+            os.kill(pid, signal.SIGKILL)
+        assert self._process is not None
+        self._process.communicate(timeout=ENDED_WITHIN_S)
+        for pid in pids.values():
+            wait_until_gone(pid)
+
+    def wipe(self, place: Place) -> None:
+        """Kill a node's mailboxes and empty their disk before they start again."""
+        with self.unattended():
+            self.strike(place.swarm)
+            shutil.rmtree(place.store)
+
+    def copy_log(self, target: Path) -> None:
+        """Copy the log while it is held still: as a disk would be found after a power cut."""
+        server = self.pids["nats"]
+        os.kill(server, signal.SIGSTOP)
+        try:
+            shutil.copytree(self.log_folder, target)
+        finally:
+            os.kill(server, signal.SIGCONT)
+
+    def put_log_back(self, source: Path) -> None:
+        """Kill the log's server, and put a copy in place of what it wrote; it is started again."""
+        with self.unattended():
+            self.strike("nats")
+            shutil.rmtree(self.log_folder)
+            shutil.copytree(source, self.log_folder)
+
+
+def end(pid: int) -> None:
+    """Kill -9 a process, and wait until it is gone."""
+    os.kill(pid, signal.SIGKILL)
+    wait_until_gone(pid)
+
+
+def wait_until_gone(pid: int) -> None:
+    """Wait until a killed process is no more, or only waits for its parent to take note."""
+    give_up = time.monotonic() + ENDED_WITHIN_S
+    while time.monotonic() < give_up:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return
+        if state in "ZX":
+            return
+        time.sleep(0.005)
+    raise TimeoutError(f"process {pid} does not end")
