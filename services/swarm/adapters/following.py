@@ -12,6 +12,7 @@ from typing import Any, Final
 from services.chassis.clock import Clock, sleep_unless
 from services.chassis.eventlog.port import EventLog, EventLogError, LogUnavailable
 from services.swarm.adapters.log_identity import recognise
+from services.swarm.adapters.store.fold import OutOfOrder
 from services.swarm.adapters.store.local import LocalStore
 from services.swarm.projections.projection import Projection
 
@@ -129,7 +130,7 @@ class Following:
                 await self._follow(self._wanted)
             except LogChanged:
                 continue
-            except (EventLogError, sqlite3.Error, TimeoutError) as error:
+            except (EventLogError, OutOfOrder, sqlite3.Error, TimeoutError) as error:
                 # The kind alone: what the log says may name a subject.
                 self._set(trouble=type(error).__name__)
                 await self._clock.sleep(self._settings.retry_s)

@@ -44,5 +44,7 @@ class Arrivals(NamedTuple):
     events: Sequence[Arrived]
     #: Everything followed is delivered up to this sequence.
     position: int
+    #: What came before this reached up to here, and must be folded first.
+    after: int
     #: What the log has there, when no event of the follower's says so.
     anchor: Anchor | None = None

@@ -10,7 +10,7 @@ from itertools import count
 from typing import Final, Protocol
 
 from services.chassis.clock import Clock
-from services.chassis.eventlog.port import Batch, EventLog, LoggedEvent
+from services.chassis.eventlog.port import Batch, EventLog, Follower, LoggedEvent
 from services.swarm.domain.evolve import Changes
 from services.swarm.projections.arrivals import Anchor, Arrivals, Arrived
 
@@ -41,8 +41,8 @@ class ProjectionSettings:
 
     Attributes:
         young_s: events stored by the log less than this ago may still be waited for.
-        gather_each_s: for every event of a batch the next one gathers so long, if events come faster than commits: a commit
-            costs the same whether it holds one event or twenty. Who stores alone never waits for others.
+        gather_each_s: for every event of a batch the next one gathers so long, if events come faster than commits: a
+            commit costs the same whether it holds one event or twenty. Who stores alone never waits for others.
         gather_most_s: it gathers no longer than this.
         ahead: batches handed to the store and not yet on the disk.
         idle_position_s: how often a position that moved without events is written.
@@ -101,6 +101,8 @@ class Projection:
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._numbers = count()
         self._written = 0.0
+        #: Where the batches reach that were handed to the store.
+        self._handed = 0
         self._folding = 0
         self._log_time_ms = 0
 
@@ -142,19 +144,20 @@ class Projection:
             EventLogError: the log does not let us.
             sqlite3.Error: the store cannot take it; what was not folded is followed again next time.
         """
-        self.position = after
+        self.position = self._handed = after
         self.following = True
         follower = self._log.follow(name, subjects, after=after)
         under_way: list[asyncio.Future[None]] = []
         try:
             async for batch in follower:
                 crowded = bool(under_way) and not under_way[-1].done()
-                under_way.append(asyncio.ensure_future(self._fold(batch)))
+                under_way.append(asyncio.ensure_future(self._fold(batch, follower)))
                 if len(under_way) > self._settings.ahead or under_way[0].done():
                     await under_way.pop(0)
                 if (crowded or len(batch.events) > 1) and not batch.pending:
                     gather_s = min(len(batch.events) * self._settings.gather_each_s, self._settings.gather_most_s)
                     await self._clock.sleep(gather_s)
+            await asyncio.gather(*under_way)  # whose failure has closed the follower
         finally:
             self.following = False
             await follower.close()
@@ -162,19 +165,14 @@ class Projection:
                 fold.cancel()
             await asyncio.gather(*under_way, return_exceptions=True)
 
-    async def _fold(self, batch: Batch) -> None:
-        self.behind = batch.pending
-        arrived = self._read(batch.events)
-        now = self._clock.monotonic()
-        changes: Sequence[Changes | None] = ()
-        if arrived or self._folding or now - self._written >= self._settings.idle_position_s:
-            self._written = now
-            anchor = None if arrived or self._folding else await self._anchor(batch.position)
-            self._folding += 1
-            try:
-                changes = await self._store.fold(Arrivals(self.name, arrived, batch.position, anchor))
-            finally:
-                self._folding -= 1
+    async def _fold(self, batch: Batch, follower: Follower) -> None:
+        try:
+            changes, arrived = await self._write(batch)
+        except BaseException:
+            await (
+                follower.close()
+            )  # what comes next cannot be folded either: all begins anew behind what is on the disk
+            raise
         self.position = max(self.position, batch.position)
         if batch.pending and batch.events:
             self._log_time_ms = batch.events[-1].time_ns // 1_000_000
@@ -187,6 +185,23 @@ class Projection:
             done = heapq.heappop(self._waiting)[2]
             if not done.done():
                 done.set_result(None)
+
+    async def _write(self, batch: Batch) -> tuple[Sequence[Changes | None], list[Arrived]]:
+        """Hand a batch to the store; a position that moved without events is written now and then."""
+        self.behind = batch.pending
+        arrived = self._read(batch.events)
+        now = self._clock.monotonic()
+        if not arrived and not self._folding and now - self._written < self._settings.idle_position_s:
+            return (), arrived
+        self._written = now
+        anchor = None if arrived or self._folding else await self._anchor(batch.position)
+        arrivals = Arrivals(self.name, arrived, batch.position, self._handed, anchor)
+        self._handed = max(self._handed, batch.position)
+        self._folding += 1
+        try:
+            return await self._store.fold(arrivals), arrived
+        finally:
+            self._folding -= 1
 
     async def _anchor(self, position: int) -> Anchor | None:
         """Look at what the log has at a position that moved without events of ours."""

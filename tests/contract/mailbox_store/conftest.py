@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -42,7 +42,7 @@ class PlainStore:
 
     def fold(self, events: Sequence[Arrived], follower: str = "main") -> list[Changes | None]:
         with self.transaction():
-            return self._fold.apply(self.connection, Arrivals(follower, events, events[-1].sequence))
+            return self._fold.apply(self.connection, Arrivals(follower, events, events[-1].sequence, 0))
 
     def forget(self) -> None:
         """Begin anew with what is on the disk, as after a restart."""
@@ -84,7 +84,7 @@ def plain_store(tmp_path: Path) -> Iterator[PlainStore]:
 
 
 @pytest.fixture
-def open_plain_store() -> Iterator[object]:
+def open_plain_store() -> Callable[[Retention], AbstractContextManager[PlainStore]]:
     """Return a context manager that makes a store of its own: a fresh one for every example."""
 
     @contextmanager

@@ -96,7 +96,8 @@ class Pair:
             number, namespace, ttl, age, named, replacing = value
             message_hash = bytes([number, namespace % 256]) * 16
             before = known.get(message_hash)
-            rank, gone = None, ()
+            rank: int | None = None
+            gone: tuple[int, ...] = ()
             if named and before is not None and before.expiry_ms > self.now:
                 rank, gone = before.rank, before.sequences if replacing else ()
             times = (self.now - age, self.now + ttl)

@@ -21,6 +21,10 @@ _REMEMBERED: Final = 20_000
 _NS_PER_MS: Final = 1_000_000
 
 
+class OutOfOrder(Exception):
+    """Events cannot be folded because others before them were not: their transaction failed."""
+
+
 class Fold:
     """Applies arrivals to the tables within the caller's transaction.
 
@@ -51,6 +55,7 @@ class Fold:
 
         Raises:
             LookupError: an event of a shard that this follower does not follow.
+            OutOfOrder: events before these are missing.
         """
         if self._groups is None:
             self._groups = load_progress(connection)
@@ -69,6 +74,8 @@ class Fold:
         return [changes[a.sequence] for a in arrivals.events]
 
     def _apply(self, connection: sqlite3.Connection, group: Progress, arrivals: Arrivals) -> list[Changes | None]:
+        if group.position < arrivals.after:
+            raise OutOfOrder("what came before these events was not folded")
         new = [a for a in arrivals.events if a.sequence > group.position]
         numbers = self._numbers(connection, new)
         batch = _Batch(connection, self._retention, group, self._last_id)
