@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
+from urllib.request import urlopen
 
 from naisho.protocol.directory import Node
 from tests.integration.claims import tape
@@ -54,9 +55,9 @@ class TappedNetwork(RunningNetwork):
         return {key: tape.length(self._tape(key)) for key in self._hosts}
 
     def seen_by(self, key: bytes, since: Mapping[bytes, int]) -> View:
-        """Return a node's view: what its taps heard since a mark, its log, its folder. `events` belong to it, too."""
+        """Return a node's view: what its taps heard since a mark, its metrics, log and folder; and see `events`."""
         view = dict(self.heard_by(key, since))
-        return view | self.at_rest_with(key)
+        return view | self.at_rest_with(key) | {"its metrics": self.metrics_of(key)}
 
     def events(self) -> View:
         """Return the whole event log as it lies on its disk: every node follows some of it, and might read all."""
@@ -76,6 +77,12 @@ class TappedNetwork(RunningNetwork):
     def log_of(self, key: bytes) -> bytes:
         """Return what a node's process has logged."""
         return (self.home / "nodes" / f"{self._hosts[key]}.log").read_bytes()
+
+    def metrics_of(self, key: bytes) -> bytes:
+        """Return what a node's process tells of itself to those who run it."""
+        port = self._tape(key).with_suffix(".port").read_text()
+        with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+            return bytes(answer.read())
 
     def at_rest_with(self, key: bytes) -> dict[str, bytes]:
         """Return what lies on a node's own disk: its log and its folder."""
