@@ -17,9 +17,11 @@ STOP_WITHIN_S: Final = 8.0
 _TAIL_LINES: Final = 12
 
 
-def _die_with_parent() -> None:
-    # Runs in the child between fork and exec. Where the system has no prctl, a killed parent's children stay behind
-    # until their log server is gone; everything else works.
+def die_with_parent() -> None:
+    """Have this process end when the one that started it does; for the moment between fork and exec.
+
+    Where the system has no such call, a killed parent's children stay behind; everything else works.
+    """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
@@ -46,7 +48,7 @@ class Child:
                 stderr=output,
                 env={**os.environ, **(environment or {})},
                 start_new_session=True,
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+                preexec_fn=die_with_parent if sys.platform == "linux" else None,
             )
         return cls(name, process, log)
 

@@ -46,7 +46,6 @@ def build(home: NetworkHome, share: int) -> list[Service]:
 def main(arguments: list[str]) -> int:
     """Host one share of the nodes; return the exit code."""
     logs.configure()
-    sys.setswitchinterval(0.0005)
     home, share = NetworkHome(Path(arguments[0])), int(arguments[1])
     return run(lambda: build(home, share), drain_seconds=5.0, stop_seconds=2.0)
 

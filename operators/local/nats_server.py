@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import json
 import os
 import random
@@ -19,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
+from operators.local.children import die_with_parent
 from operators.local.errors import StartFailed
 from operators.local.nats_config import NatsConfig, render
 
@@ -27,7 +27,6 @@ _READY_WITHIN_S: Final = 20.0
 _STOP_WITHIN_S: Final = 10.0
 _POLL_S: Final = 0.01
 _TAIL_LINES: Final = 12
-_PR_SET_PDEATHSIG: Final = 1
 #: Below the range that systems hand out to outgoing connections: a client that tries the port of a stopped server must
 #: not be given that very port as its own, and connect to itself.
 _PORTS: Final = range(20_000, 32_000)
@@ -148,7 +147,7 @@ class NatsServer:
             stderr=subprocess.DEVNULL,
             env={**os.environ, **_ENVIRONMENT},
             start_new_session=True,
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - two C calls, no lock
+            preexec_fn=die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - two C calls, no lock
         )
 
     def ready(self) -> bool:
@@ -255,8 +254,3 @@ class NatsServer:
             lines = self.config.log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL_LINES:]
             return "\nThe end of its log:\n  " + "\n  ".join(lines)
         return ""
-
-
-def _die_with_parent() -> None:
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)

@@ -18,6 +18,8 @@ from operators.membership.domain.policy import Policy
 from operators.membership.keys import create_keys
 from services.chassis.nats.names import NetworkNames
 
+#: Names the port of the log server's status pages, which know every subject; without it there are none.
+LOG_MONITOR_PORT: Final = "nats.monitor_port"
 #: Most bytes that the log's streams may reserve together.
 LOG_BYTES: Final = 16 * 1024**3
 
@@ -86,6 +88,7 @@ def nats_config(home: NetworkHome, plan: NetworkPlan, identities: LocalIdentitie
         nodes={node.key.hex(): nats_public(node.nkey_seed) for node in identities.nodes},
         max_store_bytes=LOG_BYTES,
     )
+    monitor_port = plan.settings.get(LOG_MONITOR_PORT)
     return NatsConfig(
         server_name=plan.network_id,
         port=plan.nats_port,
@@ -93,6 +96,7 @@ def nats_config(home: NetworkHome, plan: NetworkPlan, identities: LocalIdentitie
         log=home.nats / "nats.log",
         max_store_bytes=LOG_BYTES,
         accounts=(account,),
+        monitor_port=int(monitor_port) if monitor_port else None,
     )
 
 

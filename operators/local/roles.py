@@ -10,11 +10,15 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from operators.local import ports
 from operators.local.home import NetworkHome
 from operators.local.plan import NetworkPlan, NodePlan
 from operators.membership.keys import MAILBOX
+
+#: gRPC's core reports things of no interest to anybody on standard error.
+QUIET: Final = {"GRPC_VERBOSITY": "NONE"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ def process_roles(home: NetworkHome, plan: NetworkPlan) -> list[ProcessRole]:
             ProcessRole(
                 f"nodes-{number}",
                 (sys.executable, "-m", "operators.local.host", str(home.root), str(number)),
-                {},
+                QUIET,
                 home.root / "nodes" / f"nodes-{number}.log",
             )
             for number in range(len(plan.shares()))
@@ -42,8 +46,8 @@ def process_roles(home: NetworkHome, plan: NetworkPlan) -> list[ProcessRole]:
     roles = []
     for node in plan.nodes:
         for service, environment in (
-            ("swarm", swarm_environment(home, plan, node, own_process=True)),
-            ("onion", onion_environment(home, plan, node, own_process=True)),
+            ("swarm", QUIET | swarm_environment(home, plan, node, own_process=True)),
+            ("onion", QUIET | onion_environment(home, plan, node, own_process=True)),
         ):
             name = f"{service}-{node.index:02d}"
             arguments = (sys.executable, "-m", f"services.{service}")

@@ -28,7 +28,7 @@ from operators.local.roles import ProcessRole, process_roles
 from operators.local.screen import Steps
 from operators.local.status import describe, fetch_directory
 from operators.membership.authority import Authority
-from operators.membership.keys import read_keys
+from operators.membership.keys import obtain_keys
 from services.chassis.clock import SystemClock
 from services.chassis.nats.connection import NatsConnection
 from services.chassis.nats.settings import NatsSettings
@@ -55,6 +55,7 @@ class Supervisor:
         self._clock = SystemClock()
         self._started_ms = self._clock.now_ms()
         self._children: dict[str, Child] = {}
+        self._vital: list[asyncio.Task[None]] = []
         self._nats: NatsServer
         self._authority: Authority
         self._network: NetworkFile
@@ -76,7 +77,7 @@ class Supervisor:
             await self._start_authority(identities, stack)
             await self._start_nodes(stack)
             ready(await self._until_active(end))
-            await end.wait()
+            await self._until_ended(end)
 
     async def _start_log(self, identities: LocalIdentities, stack: AsyncExitStack) -> None:
         self._steps.begin("event log: NATS JetStream, fsync before acknowledge")
@@ -92,13 +93,13 @@ class Supervisor:
         self._authority = Authority(
             connection,
             network=self._network,
-            keys=lambda: read_keys(self._home.membership_keys, network=self._network, now_ms=self._clock.now_ms()),
+            keys=lambda: obtain_keys(self._home.membership_keys, network=self._network, now_ms=self._clock.now_ms()),
             policy=preparation.policy(identities),
             clock=self._clock,
         )
         await self._authority.start()
         stack.push_async_callback(self._authority.stop)
-        self._own(self._authority.run(), stack)
+        self._vital.append(self._own(self._authority.run(), stack))
 
     async def _start_nodes(self, stack: AsyncExitStack) -> None:
         roles = process_roles(self._home, self._plan)
@@ -116,7 +117,7 @@ class Supervisor:
         give_up = time.monotonic() + START_WITHIN_S
         while not end.is_set():
             directory = self._authority.directory
-            active = len(directory.active_nodes) if directory else 0
+            active = len(self._authority.holding())
             self._steps.advance(active)
             if active == total and await asyncio.to_thread(self._seed_is_current, directory):
                 running = self._record()
@@ -128,6 +129,14 @@ class Supervisor:
                 raise StartFailed(f"only {active} of {total} nodes became active within {START_WITHIN_S:.0f} s")
             await asyncio.sleep(_LOOK_EVERY_S)
         raise StartFailed("ended before it was ready")
+
+    async def _until_ended(self, end: asyncio.Event) -> None:
+        """Wait for the wish to end, or for a part that may not fail to fail."""
+        ended = asyncio.create_task(end.wait())
+        done, _ = await asyncio.wait({ended, *self._vital}, return_when=asyncio.FIRST_COMPLETED)
+        ended.cancel()
+        for task in done - {ended}:
+            raise StartFailed(f"membership ended: {task.exception()}")
 
     def _seed_is_current(self, newest: Directory | None) -> bool:
         try:
@@ -155,7 +164,7 @@ class Supervisor:
 
     # Keeping parts alive.
 
-    def _own(self, work: Coroutine[Any, Any, None], stack: AsyncExitStack) -> None:
+    def _own(self, work: Coroutine[Any, Any, None], stack: AsyncExitStack) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
 
         async def cancel() -> None:
@@ -163,6 +172,7 @@ class Supervisor:
             await asyncio.gather(task, return_exceptions=True)
 
         stack.push_async_callback(cancel)
+        return task
 
     async def _start_child(self, role: ProcessRole) -> None:
         self._children[role.name] = await Child.start(

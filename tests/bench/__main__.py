@@ -15,8 +15,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from operators.local.nats_server import NatsServer
-from tests.bench import footprint, replay, report
+from tests.bench import footprint, report
 from tests.bench.measuring import Ceilings
+from tests.bench.replay import Replays
 from tests.bench.rows import ROWS, Row
 from tests.bench.subject import Subject
 from tests.networks import RunningNetwork
@@ -54,18 +55,21 @@ def _measure_rows(rows: list[Row], pairs: int, folder: Path, progress: Progress)
     try:
         with RunningNetwork(folder / "network", "--nodes", "3", settings=SETTINGS) as network:
             ceilings = Ceilings(nats, folder)
+            replays = Replays(nats)
             subject = Subject(network, folder)
             subject.prepare()
+            wanted = sorted({name for row in rows if row.key != "replay" for name in row.ceilings})
             for pair in range(pairs):
+                progress.update(task, description=f"ceilings {pair + 1}/{pairs}")
+                costs = {name: ceilings.measure(name) for name in wanted}
                 for row in rows:
                     progress.update(task, description=f"{row.key} {pair + 1}/{pairs}")
                     result = results[row.key]
                     if row.key == "replay":
-                        part, figure = replay.measure(folder, nats)
+                        part, figure = replays.measure()
                         result.parts.append(part)
                         result.figures.append(figure)
                     else:
-                        costs = {name: ceilings.measure(name) for name in row.ceilings}
                         found = subject.run(row.key)
                         result.parts.append(row.parts(costs))
                         result.figures.append(found.p50_ms if row.unit == "ms" else found.cpu_us)

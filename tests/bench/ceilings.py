@@ -188,7 +188,7 @@ async def tcp_echo(window: int = 64, count: int = 30_000) -> dict[str, float]:
     return {"cpu_us": cpu / count * 1e6}
 
 
-async def append(port: int, nats_pid: int, in_flight: int = 64, count: int = 6000) -> dict[str, float]:
+async def append(port: int, nats_pid: int, in_flight: int = 64, count: int = 3000) -> dict[str, float]:
     """One lean publish of 1 KB with acknowledgement, at the server's durability; client and server count."""
     client = await LeanNats.connect(port)
     name = f"CEIL{os.getpid()}"
@@ -213,20 +213,22 @@ async def append(port: int, nats_pid: int, in_flight: int = 64, count: int = 600
     return {"cpu_us": used.cpu_s / count * 1e6, "p50_ms": statistics.median(lasted) * 1e3, "rate": count / used.wall_s}
 
 
-async def follow(port: int, nats_pid: int, stream: str = "", count: int = 20_000) -> dict[str, float]:
-    """One event of 1 KB read by a lean pull of many; client and server count.
-
-    Without a stream it fills one of its own first; ``rate`` is the ceiling for a replay.
-    """
+async def fill(port: int, nats_pid: int, stream: str = "READ", count: int = 6000) -> dict[str, float]:
+    """Make a stream of 1 KB events for ``follow``."""
     client = await LeanNats.connect(port)
-    own = not stream
-    if own:
-        stream = f"READ{os.getpid()}"
-        await client.api(f"STREAM.CREATE.{stream}", {"name": stream, "subjects": [f"{stream}.>"], "storage": "file"})
-        for start in range(0, count, 500):
-            await asyncio.gather(
-                *(client.request(f"{stream}.{n % 256:02x}".encode(), PAYLOAD) for n in range(start, start + 500))
-            )
+    await client.api(f"STREAM.CREATE.{stream}", {"name": stream, "subjects": [f"{stream}.>"], "storage": "file"})
+    for start in range(0, count, 500):
+        await asyncio.gather(
+            *(client.request(f"{stream}.{n % 256:02x}".encode(), PAYLOAD) for n in range(start, start + 500))
+        )
+    client.close()
+    return {"count": count, "nats": nats_pid}
+
+
+async def follow(port: int, nats_pid: int, stream: str = "READ") -> dict[str, float]:
+    """One event of a stream read by a lean pull of all of them; client and server count. ``rate`` is events/s."""
+    client = await LeanNats.connect(port)
+    count = (await client.api(f"STREAM.INFO.{stream}", {}))["state"]["messages"]
     consumer = f"c{os.getpid()}"
     await client.api(
         f"CONSUMER.CREATE.{stream}.{consumer}",
@@ -250,7 +252,7 @@ async def follow(port: int, nats_pid: int, stream: str = "", count: int = 20_000
     )
     await done
     used = meter.stop()
-    await client.api(f"STREAM.DELETE.{stream}" if own else f"CONSUMER.DELETE.{stream}.{consumer}", {})
+    await client.api(f"CONSUMER.DELETE.{stream}.{consumer}", {})
     client.close()
     return {"cpu_us": used.cpu_s / count * 1e6, "rate": count / used.wall_s}
 
@@ -276,7 +278,7 @@ def main() -> None:
         options = dict(word.split("=") for word in rest[2:])
         numbers = {key: int(value) for key, value in options.items() if value.isdigit()}
         texts = {key: value for key, value in options.items() if not value.isdigit()}
-        work = {"append": append, "follow": follow}[name]
+        work = {"append": append, "fill": fill, "follow": follow}[name]
         result = uvloop.run(work(int(rest[0]), int(rest[1]), **numbers, **texts))  # type: ignore[operator]  # by name
     sys.stdout.write(json.dumps(result) + "\n")
 

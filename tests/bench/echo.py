@@ -1,7 +1,7 @@
 """A TLS echo on the HTTP server that nodes use: the ceiling of everything that comes over HTTPS.
 
-``python -m tests.bench.echo [SIZE]`` answers every POST with a JSON body of SIZE bytes, prints its port, and ends when its
-standard input does.
+``python -m tests.bench.echo [SIZE]`` answers every POST with a JSON body of SIZE bytes, prints its port, and ends when
+its standard input does.
 """
 
 from __future__ import annotations

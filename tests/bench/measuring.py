@@ -28,21 +28,25 @@ class Ceilings:
     def __init__(self, nats: NatsServer, folder: Path) -> None:
         self._nats = nats
         self._folder = folder
+        self._run("fill")
 
     def measure(self, name: str) -> dict[str, float]:
         """Return CPU microseconds per operation, and a median or a rate where there is one."""
         if name.startswith("tls_echo"):
             return self._echo(name)
-        arguments = [sys.executable, "-m", "tests.bench.ceilings", name.removesuffix("_one")]
-        if name in {"append", "append_one", "follow"}:
-            arguments += [str(self._nats.config.port), str(self._nats.pid)]
-            arguments += ["in_flight=1", "count=500"] if name == "append_one" else []
+        if name == "append_one":
+            return self._run("append", "in_flight=1", "count=400")
+        return self._run(name)
+
+    def _run(self, name: str, *options: str) -> dict[str, float]:
+        arguments = [sys.executable, "-m", "tests.bench.ceilings", name]
+        arguments += [str(self._nats.config.port), str(self._nats.pid), *options]
         found: dict[str, float] = json.loads(subprocess.run(arguments, check=True, capture_output=True).stdout)
         return found
 
     def _echo(self, name: str) -> dict[str, float]:
         request = b"x" * (RETRIEVE_BYTES if name == "tls_echo_large" else STORE_BYTES)
-        connections, count = (1, 1000) if name == "tls_echo_one" else (64, 8000)
+        connections, count = (1, 1000) if name == "tls_echo_one" else (64, 5000)
         with subprocess.Popen(
             [sys.executable, "-m", "tests.bench.echo", str(ECHO_BYTES[name])],
             stdin=subprocess.PIPE,

@@ -70,7 +70,7 @@ class PackedClient:
         self._on_state = on_state
         self._state = StreamState.IDLE if on_demand else StreamState.CONNECTING
         self._changed = asyncio.Event()
-        self._outbox = Outbox(self._limits.packet_bytes)
+        self._outbox = Outbox(self._limits.packet_bytes, self._crowd)
         self._calls: dict[int, tuple[asyncio.Future[Reply], float]] = {}
         self._last_number = 0
         self._next_expiry = math.inf
@@ -85,6 +85,9 @@ class PackedClient:
     @property
     def in_flight(self) -> int:
         """Calls whose answer has not come."""
+        return len(self._calls)
+
+    def _crowd(self) -> int:
         return len(self._calls)
 
     def start(self) -> None:
@@ -253,7 +256,7 @@ class PackedClient:
             stream.cancel()  # so that the reader learns of it
 
     def _fail_all(self, reason: str) -> None:
-        self._outbox = Outbox(self._limits.packet_bytes)
+        self._outbox = Outbox(self._limits.packet_bytes, self._crowd)
         calls = list(self._calls.values())
         self._calls.clear()
         for future, _ in calls:

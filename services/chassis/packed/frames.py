@@ -51,11 +51,24 @@ class Limits:
     packet_bytes: int = MIB
 
 
-class Outbox:
-    """Frames waiting to be written, already packed. Its size is bounded by those who put into it."""
+#: With so few calls under way, frames are written at once.
+_FEW: Final = 4
+#: With more, a packet waits so long for each of them, that it carries many: a packet costs the same for one or twenty.
+_PAUSE_EACH: Final = 0.0001
+_LONGEST_PAUSE: Final = 0.008
 
-    def __init__(self, packet_bytes: int) -> None:
+
+class Outbox:
+    """Frames waiting to be written, already packed. Its size is bounded by those who put into it.
+
+    Args:
+        packet_bytes: see ``Limits``.
+        under_way: how many calls are, now.
+    """
+
+    def __init__(self, packet_bytes: int, under_way: Callable[[], int]) -> None:
         self.bytes = 0
+        self._under_way = under_way
         self._packet_bytes = packet_bytes
         self._packets: deque[tuple[Packet, int]] = deque()
         self._open = Packet()
@@ -92,6 +105,8 @@ class Outbox:
                 await self._taker
             finally:
                 self._taker = None
+        if not self._packets and (crowd := self._under_way()) >= _FEW:
+            await asyncio.sleep(min(crowd * _PAUSE_EACH, _LONGEST_PAUSE))
         if self._packets:
             packet, size = self._packets.popleft()
         else:

@@ -95,8 +95,8 @@ class _Exchange:
         self._handler = handler
         self._limits = limits
         self._load = load
-        self._outbox = Outbox(limits.packet_bytes)
         self._under_way: dict[int, asyncio.Future[Any]] = {}
+        self._outbox = Outbox(limits.packet_bytes, self._under_way.__len__)
         self._ended = False
         self._reading = True
         self._taken = asyncio.Event()

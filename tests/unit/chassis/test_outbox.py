@@ -8,7 +8,7 @@ from services.chassis.packed.frames import FRAME_OVERHEAD, Outbox
 
 
 async def test_frames_wait_together_and_leave_together() -> None:
-    outbox = Outbox(1000)
+    outbox = Outbox(1000, lambda: 0)
     taker = asyncio.create_task(outbox.take())
     await asyncio.sleep(0)
     for number in range(3):
@@ -25,7 +25,7 @@ async def test_frames_wait_together_and_leave_together() -> None:
 
 async def test_packets_keep_order_and_size_and_the_count_of_bytes_is_right() -> None:
     draw = random.Random(4)
-    outbox, sizes = Outbox(500), [draw.randrange(300) for _ in range(1000)]
+    outbox, sizes = Outbox(500, lambda: 0), [draw.randrange(300) for _ in range(1000)]
     for number, size in enumerate(sizes):
         outbox.put(number, 1, bytes(size))
     assert outbox.bytes == sum(sizes) + 1000 * FRAME_OVERHEAD
@@ -40,7 +40,7 @@ async def test_packets_keep_order_and_size_and_the_count_of_bytes_is_right() -> 
 
 
 async def test_a_frame_that_exceeds_a_packet_travels_alone() -> None:
-    outbox = Outbox(100)
+    outbox = Outbox(100, lambda: 0)
     for number, size in enumerate((10, 5000, 10)):
         outbox.put(number, 1, bytes(size))
     outbox.close()
@@ -57,7 +57,7 @@ async def test_the_overhead_of_a_frame_is_never_underestimated() -> None:
 
 
 async def test_a_closed_and_empty_outbox_ends_and_a_cancelled_taker_leaves_it_usable() -> None:
-    outbox = Outbox(100)
+    outbox = Outbox(100, lambda: 0)
     taker = asyncio.create_task(outbox.take())
     await asyncio.sleep(0)
     taker.cancel()
@@ -68,3 +68,14 @@ async def test_a_closed_and_empty_outbox_ends_and_a_cancelled_taker_leaves_it_us
     await asyncio.sleep(0)
     outbox.close()
     assert await taker is None
+
+
+async def test_with_many_calls_under_way_frames_wait_for_each_other() -> None:
+    outbox = Outbox(10_000, lambda: 50)
+    taking = asyncio.create_task(outbox.take())
+    for number in range(5):
+        outbox.put(number, 1, b"x")
+        await asyncio.sleep(0)
+    packet = await taking
+    assert packet is not None
+    assert len(packet.frames) == 5

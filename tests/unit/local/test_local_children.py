@@ -15,7 +15,7 @@ async def start(tmp_path: Path, code: str) -> Child:
 
 async def ready(tmp_path: Path) -> None:
     async with asyncio.timeout(10):
-        while not (tmp_path / "ready").exists():
+        while not (tmp_path / "ready").exists():  # noqa: ASYNC110 - another process's file
             await asyncio.sleep(0.01)
 
 
