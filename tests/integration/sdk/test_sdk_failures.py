@@ -24,6 +24,7 @@ from naisho.errors import (
 from naisho.network.clock import system_ms
 from naisho.paths.choosing import are_independent
 from naisho.paths.status import Path as NodePath
+from naisho.protocol.account import AccountKeys
 from naisho.protocol.directory import Grade
 from naisho.store.records import PinnedEntry
 from naisho.testing import FakeNetwork, Fault
@@ -175,19 +176,26 @@ async def test_signatures_that_do_not_hold_are_no_receipt(network: FakeNetwork, 
     assert isinstance(delivery.error, BadReceipt)
 
 
-async def test_a_wrong_swarm_answer_is_followed_once(network: FakeNetwork, join: Join) -> None:
-    alice, bob = await join("Alice"), await join("Bob")
-    lost = {node.key for node in network.members(bob.account_id)[::2]}
-    network.faults = dict.fromkeys(lost, Fault.LOST)
-    followed = 0
-    for attempt in range(40):
-        before = len(network.carried)
-        delivery = await alice.send(bob.account_id, f"hello {attempt}")
-        to_bob = [r for r in network.carried[before:] if r.params.get("pubkey") == bob.account_id.hex]
-        assert len(to_bob) <= 2
-        followed += to_bob[0].destination in lost and delivery.receipt is not None
-        assert delivery.error is None or isinstance(delivery.error, WrongSwarm)
-    assert followed
+async def test_a_wrong_swarm_answer_is_followed_once(tmp_path: Path) -> None:
+    network = FakeNetwork(families=15)  # no member is akin to the entry, so that all are equally welcome
+    bob = AccountKeys.generate().account_id
+    async with Client.open(tmp_path, network=network.file, transport=network, create=True) as alice:
+        await alice.new_account()
+        hops = {hop.key for hop in (await path_of(alice)).route}
+        strange = alice.reach().directory.acquainted | hops
+        asked = [node.key for node in network.members(bob) if node.key not in strange]
+        lost = set(asked[::2])
+        network.faults = dict.fromkeys(lost, Fault.LOST)
+        followed = 0
+        for attempt in range(40):
+            before = len(network.carried)
+            delivery = await alice.send(bob, f"hello {attempt}")
+            to_bob = [r.destination for r in network.carried[before:] if r.params.get("pubkey") == bob.hex]
+            assert 1 <= len(to_bob) <= 2
+            assert set(to_bob) <= set(asked)
+            followed += to_bob[0] in lost and delivery.receipt is not None
+            assert delivery.error is None or isinstance(delivery.error, WrongSwarm)
+        assert followed
 
 
 async def test_a_swarm_that_sends_us_away_is_told_and_cannot_make_us_fetch_for_ever(
