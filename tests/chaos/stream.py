@@ -79,7 +79,7 @@ class Stream:
     async def until_whole(self, since: float) -> None:
         """Wait until every member has acknowledged a store since a time, and lists what is due then."""
         async with asyncio.timeout(WHOLE_WITHIN_S):
-            while {name for when, name in self.acknowledgements if when > since} < {p.name for p in self.places}:
+            while {name for when, name in self.acknowledgements if when > since} < {p.name for p in self.places}:  # noqa: ASYNC110 - as above
                 await asyncio.sleep(PAUSE_S)
         await self.until_listed()
 
