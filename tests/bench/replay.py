@@ -31,7 +31,7 @@ from services.swarm.domain.events import Stored
 from services.swarm.domain.policies import Retention
 from services.swarm.projections.projection import Projection
 
-EVENTS = 10_000
+EVENTS = 20_000
 NAMES = NetworkNames("replay")
 FOLLOWER = "replay"
 DAY_MS = 86_400_000

@@ -36,9 +36,8 @@ def check_patterns(patterns: Sequence[str]) -> None:
     """Raise ``ValueError`` unless these can be followed together: well-formed, at least one, none overlapping."""
     if not patterns or not all(_PATTERN.fullmatch(pattern) for pattern in patterns):
         raise ValueError("a pattern is a subject with '*' for one token and '>' for all that follow")
-    for one, other in combinations(patterns, 2):
-        if _overlap(one.split("."), other.split(".")):
-            raise ValueError("patterns of one follower must not overlap")
+    if _any_overlap([pattern.split(".") for pattern in patterns]):
+        raise ValueError("patterns of one follower must not overlap")
 
 
 def matcher(patterns: Sequence[str]) -> Callable[[str], bool]:
@@ -49,6 +48,18 @@ def matcher(patterns: Sequence[str]) -> Callable[[str], bool]:
     )
     compiled = re.compile("|".join(parts))
     return lambda subject: compiled.fullmatch(subject) is not None
+
+
+def _any_overlap(patterns: Sequence[Sequence[str]]) -> bool:
+    """Tell whether two patterns overlap: token by token, and pair by pair only where wildcards meet other tokens."""
+    by_head: dict[str, list[Sequence[str]]] = {}
+    for pattern in patterns:
+        by_head.setdefault(pattern[0] if pattern else "", []).append(pattern[1:])
+    if len(by_head.pop("", ())) > 1:
+        return True  # two that end here are the same
+    if len(by_head) > 1 and by_head.keys() & {"*", ">"}:
+        return any(_overlap(one, other) for one, other in combinations([p for p in patterns if p], 2))
+    return any(len(rests) > 1 and (head == ">" or _any_overlap(rests)) for head, rests in by_head.items())
 
 
 def _overlap(one: Sequence[str], other: Sequence[str]) -> bool:
