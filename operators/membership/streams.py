@@ -92,13 +92,16 @@ class Provisioner:
         self._made: dict[str, tuple[str, ...]] | None = None
 
     async def streams(self, sizes: StreamSizes) -> None:
-        """Make the streams, or bring them to these sizes.
+        """Make the streams, or bring them to these sizes, and the custodian's followers.
 
         Raises:
             EventLogError: refused, or no answer within the bound.
         """
         for plan in stream_plans(self._names, sizes):
             await ensure_stream(self._connection, plan)
+        names = self._names
+        for stream, subjects in ((names.mail_stream, names.swarm), (names.keys_stream, names.keys)):
+            await ensure_follower(self._connection, stream, names.custodian, (subjects,))
 
     def doubt(self) -> None:
         """Look at everything again at the next turn; the log may not be the one it was."""

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from functools import partial
-from typing import Final, TypeVar
+from collections.abc import AsyncIterator, Iterable
+from typing import Final
 
 from naisho.protocol import network_file
 from naisho.protocol.account import ed25519_to_x25519
@@ -17,17 +15,13 @@ from naisho.protocol.ring import INVALID_SWARM
 from naisho.protocol.signing import SigningKey
 from services.chassis.certificates import Identity
 from services.chassis.clock import Clock, SystemClock
-from services.chassis.eventlog.jetstream import JetStreamLog
-from services.chassis.eventlog.port import EventLogError
 from services.chassis.lifecycle import Lifecycle
-from services.chassis.nats.connection import NatsConnection
-from services.chassis.nats.errors import NatsError
 from services.chassis.nats.names import NetworkNames
-from services.chassis.nats.settings import NatsSettings
 from services.chassis.packed import Reply
 from services.chassis.settings import Address, Duration
 from services.swarm.adapters.following import FollowingSettings, Wanted
 from services.swarm.adapters.local_mailbox import LocalMailbox
+from services.swarm.adapters.log_access import LogAccess
 from services.swarm.adapters.mailbox_socket import MailboxSocket
 from services.swarm.adapters.mailboxes import MailboxSettings
 from services.swarm.adapters.membership import Membership, MembershipSettings
@@ -40,14 +34,9 @@ from services.swarm.settings import AboutNode, SwarmSettings
 
 #: What clients are told; they take newer features for granted from 2.11.0 on.
 VERSION: Final = (2, 11, 0)
-#: How long the log's servers and streams are waited for at the start.
-_PATIENCE_S: Final = 30.0
-_PAUSE_S: Final = 0.1
 _NO_SWARM: Final = "no swarm yet"
 _CATCHING_UP: Final = "catching up"
 _MENDING: Final = "mending the log"
-
-T = TypeVar("T")
 
 
 class SwarmService:
@@ -77,8 +66,7 @@ class SwarmService:
         self._swarm = INVALID_SWARM
         self._members: tuple[str, ...] = ()
         self._main: frozenset[int] = frozenset()
-        self._connection: NatsConnection | None = None
-        self._logs: list[JetStreamLog] = []
+        self._logs: LogAccess | None = None
         self._store: LocalStore | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -92,16 +80,14 @@ class SwarmService:
         """
         settings, clock = self._settings, self._clock
         self.lifecycle.withdraw(_NO_SWARM)
-        connection = await _patiently(partial(NatsConnection.connect, self._nats()), clock)
-        self._connection = connection
-        for stream in (self._names.mail_stream, self._names.keys_stream):
-            self._logs.append(await _patiently(partial(JetStreamLog.open, connection, stream), clock))
+        self._logs = await LogAccess.open(settings.nats, self._key.public.hex(), self._names, clock)
+        connection = self._logs.connection
         limits = runtime_settings(settings)
         self._store = await LocalStore.open(settings.data, limits.mailboxes.retention, limits.store)
         self.runtime = MailRuntime(
             store=self._store,
-            mail=self._logs[0],
-            keys=self._logs[1],
+            mail=self._logs.mail,
+            keys=self._logs.keys,
             connection=connection,
             names=self._names,
             node_key=self._key,
@@ -146,12 +132,10 @@ class SwarmService:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for log in self._logs:
-            await log.close()
         if self._store is not None:
             await self._store.close()
-        if self._connection is not None:
-            await self._connection.close()
+        if self._logs is not None:
+            await self._logs.close()
 
     # What the mailboxes are asked for.
 
@@ -189,30 +173,6 @@ class SwarmService:
             (self.lifecycle.withdraw if holds else self.lifecycle.restore)(reason)
         projection = self.runtime.projection
         self.membership.report(held=following.held, position=projection.position, lag=projection.behind)
-
-    def _nats(self) -> NatsSettings:
-        nats, node = self._settings.nats, self._key.public.hex()
-        authority = nats.tls_authority
-        return NatsSettings(
-            servers=nats.servers,
-            name=f"swarm-{node[:8]}",
-            nkey_seed=None if nats.user_key is None else bytes.fromhex(nats.user_key.text),
-            inbox_prefix=f"_INBOX.{node}",
-            tls=None if authority is None else ssl.create_default_context(cafile=str(authority)),
-            request_timeout_s=nats.request_timeout,
-        )
-
-
-async def _patiently(attempt: Callable[[], Awaitable[T]], clock: Clock) -> T:
-    """Repeat what fails because the log is not there yet."""
-    give_up = clock.monotonic() + _PATIENCE_S
-    while True:
-        try:
-            return await attempt()
-        except (NatsError, EventLogError):
-            if clock.monotonic() > give_up:
-                raise
-        await clock.sleep(_PAUSE_S)
 
 
 def bootstrap(settings: SwarmSettings, *, clock: Clock | None = None) -> SwarmService:

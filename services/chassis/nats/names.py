@@ -51,6 +51,11 @@ class NetworkNames:
         return node, f"{node}-next"
 
     @property
+    def custodian(self) -> str:
+        """Name of the custodian's followers, of mail and of keys."""
+        return "custodian"
+
+    @property
     def keys(self) -> str:
         """Pattern of all body keys."""
         return f"{self.network}.keys.*"

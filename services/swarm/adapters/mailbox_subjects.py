@@ -49,13 +49,25 @@ class MailboxSubjects:
         return Place(shard, tag, self._names.mailbox(shard, tag.hex()))
 
 
+def tag_of(subject: str) -> bytes:
+    """Return the tag in a mailbox's subject.
+
+    Raises:
+        ValueError: it is no mailbox's.
+    """
+    tag = bytes.fromhex(subject[-_TAG_DIGITS:])
+    if len(tag) != TAG_BYTES:
+        raise ValueError("no mailbox's subject")
+    return tag
+
+
 def arrive(logged: LoggedEvent, *, young: bool) -> Arrived | None:
     """Read an event as the log delivered it; ``None`` if it is no mailbox event that this version can read."""
     subject = logged.subject
     try:
         event_id, event, body = decode(logged.payload)
         shard = int(subject[-_TAG_DIGITS - 3 : -_TAG_DIGITS - 1], 16)
-        tag = bytes.fromhex(subject[-_TAG_DIGITS:])
+        tag = tag_of(subject)
     except (UnreadableEvent, ValueError):
         return None
     payload = logged.payload

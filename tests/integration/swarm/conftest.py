@@ -133,10 +133,21 @@ class Swarm:
         authority = await self.connect(self.server)
         for plan in stream_plans(self.names, StreamSizes(256 * MIB, MIB, MIB)):
             await ensure_stream(authority, plan)
+        for stream, subject in (
+            (self.names.mail_stream, self.names.swarm),
+            (self.names.keys_stream, self.names.keys),
+        ):
+            await ensure_follower(authority, stream, self.names.custodian, [subject])
         for number in range(count):
             name = self.names.followers(SigningKey(bytes([number + 1]) * 32).public.hex())[0]
             subjects = [self.names.shard(shard) for shard in sorted(SHARDS)]
             await ensure_follower(authority, self.names.mail_stream, name, subjects)
+
+    async def open_logs(self) -> tuple[JetStreamLog, JetStreamLog]:
+        """Return the logs of mail and of keys, on a connection of their own."""
+        connection = await self.connect(self.server)
+        mail = await JetStreamLog.open(connection, self.names.mail_stream)
+        return mail, await JetStreamLog.open(connection, self.names.keys_stream)
 
     async def bounce(self, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Stop the server, do something, start it, and wait until everybody is connected again."""

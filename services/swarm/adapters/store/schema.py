@@ -20,6 +20,19 @@ OWNED_SCOPE: Final = 100_001
 _PAGE_BYTES: Final = 4096
 _CHECKPOINT_PAGES: Final = 1024
 
+#: Tables of ``progress.py``, of use to other followers, too.
+PROGRESS_TABLE: Final = """
+-- How far which shards are folded, in the same transaction as what was folded.
+CREATE TABLE progress (
+    number INTEGER PRIMARY KEY,
+    follower TEXT NOT NULL,
+    shards BLOB NOT NULL,
+    incarnation TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    highest_rank INTEGER NOT NULL,
+    anchors BLOB NOT NULL
+);
+"""
 _TABLES: Final = """
 CREATE TABLE mailbox (
     id INTEGER PRIMARY KEY,
@@ -82,16 +95,6 @@ CREATE TABLE body_key (
     period INTEGER NOT NULL,
     key BLOB NOT NULL
 );
--- How far which shards are folded, in the same transaction as what was folded.
-CREATE TABLE progress (
-    number INTEGER PRIMARY KEY,
-    follower TEXT NOT NULL,
-    shards BLOB NOT NULL,
-    incarnation TEXT NOT NULL,
-    position INTEGER NOT NULL,
-    highest_rank INTEGER NOT NULL,
-    anchors BLOB NOT NULL
-);
 """
 
 
@@ -120,7 +123,7 @@ def open_for_writing(folder: Path, cache_bytes: int) -> sqlite3.Connection:
     connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
     if version == 0:
-        connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
+        connection.executescript(f"BEGIN; {_TABLES} {PROGRESS_TABLE} PRAGMA user_version = {VERSION}; COMMIT;")
     # What a crash left in the write-ahead log may hold bytes that were deleted since.
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return connection

@@ -1,0 +1,1 @@
+"""The custodian's parts: what is due to be erased from the logs, and the erasing."""

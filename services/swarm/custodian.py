@@ -1,0 +1,124 @@
+"""The custodian as a service of its own: ``python -m services.swarm.custodian [settings.toml]``.
+
+One for a network, beside the membership authority. It alone has the right to erase, and no other right but to read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from services.chassis import logs
+from services.chassis.clock import Clock, SystemClock
+from services.chassis.hosting import run
+from services.chassis.lifecycle import Lifecycle
+from services.chassis.nats.names import NetworkNames
+from services.chassis.settings import HOUR, Duration, Range, SettingsError, read_settings
+from services.swarm.adapters.custody.custodian import Custodian, CustodianSettings
+from services.swarm.adapters.custody.ledger import Ledger
+from services.swarm.adapters.log_access import LogAccess
+from services.swarm.settings import NatsUserSettings
+
+
+@dataclass(frozen=True, slots=True)
+class CustodySettings:
+    """All of the custodian's settings."""
+
+    #: The network's id.
+    network: str
+    #: Folder of its ledger; its alone.
+    data: Path
+    nats: NatsUserSettings
+    #: Copies of messages erased per second, at most: each costs the log milliseconds, and everybody waits meanwhile.
+    per_second: Annotated[float, Range(0.1, 1000)] = 20.0
+    #: As every node has it.
+    key_period: Annotated[Duration, Range(0.5)] = field(default=Duration(HOUR))
+    #: A key is erased so long after its period, for clocks that differ.
+    key_grace: Annotated[Duration, Range(0.05)] = field(default=Duration(10))
+
+
+class CustodianService:
+    """The custodian, hosted.
+
+    Attributes:
+        lifecycle: starting, ready, draining, stopped.
+        custodian: what it does, once started.
+    """
+
+    custodian: Custodian
+
+    def __init__(self, settings: CustodySettings, clock: Clock) -> None:
+        self.lifecycle = Lifecycle("custodian")
+        self._settings = settings
+        self._clock = clock
+        self._logs: LogAccess | None = None
+        self._ledger: Ledger | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Connect and begin to follow.
+
+        Raises:
+            NatsError, EventLogError: the log did not answer for half a minute.
+            OSError, sqlite3.Error: the ledger cannot be opened.
+        """
+        settings, names = self._settings, NetworkNames(self._settings.network)
+        self._logs = await LogAccess.open(settings.nats, names.custodian, names, self._clock)
+        self._ledger = Ledger(settings.data)
+        self.custodian = Custodian(
+            mail=self._logs.mail,
+            keys=self._logs.keys,
+            names=names,
+            ledger=self._ledger,
+            clock=self._clock,
+            settings=CustodianSettings(
+                per_second=settings.per_second,
+                key_period_ms=round(settings.key_period * 1000),
+                key_grace_ms=round(settings.key_grace * 1000),
+            ),
+        )
+        self._logs.connection.on_reconnect(self.custodian.begin_again)
+        self._task = self.lifecycle.spawn(self.custodian.run(), "custody")
+
+    async def drain(self) -> None:
+        """Nothing is in hand that would not wait."""
+
+    async def stop(self) -> None:
+        """Give everything back."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self._ledger is not None:
+            self._ledger.close()
+        if self._logs is not None:
+            await self._logs.close()
+
+
+def bootstrap(settings: CustodySettings, *, clock: Clock | None = None) -> CustodianService:
+    """Build the service; start it with ``chassis.hosting``.
+
+    Args:
+        settings: see there.
+        clock: the real one if None.
+    """
+    return CustodianService(settings, clock or SystemClock())
+
+
+def main(arguments: list[str]) -> int:
+    """Read the settings and host the service; return the exit code."""
+    logs.configure()
+    file = Path(arguments[0]) if arguments else None
+    try:
+        settings = read_settings(CustodySettings, prefix="NAISHO_CUSTODIAN", environ=os.environ, file=file)
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return run(lambda: [bootstrap(settings)])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
