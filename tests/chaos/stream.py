@@ -41,6 +41,7 @@ class Stream:
 
     Attributes:
         counts: stores and deletions acknowledged, receipts verified, requests refused or lost.
+        slowest_s: the longest that an answer was waited for.
         acknowledgements: (when, in seconds since 1970; by whom) of stores.
     """
 
@@ -49,6 +50,7 @@ class Stream:
     ) -> None:
         self.counts: Counter[str] = Counter()
         self.acknowledgements: list[tuple[float, str]] = []
+        self.slowest_s = 0.0
         self.places = places
         self._http = http
         self._ledgers = ledgers
@@ -182,11 +184,13 @@ class Stream:
     async def _ask(self, place: Place, method: str, params: dict[str, Any]) -> dict[str, Any] | None:
         """Return the answer: empty if the request was refused before any work, ``None`` if that is not known."""
         await asyncio.sleep(PAUSE_S)
+        began = time.monotonic()
         try:
             answer = await ask(self._http, place, method, params)
         except httpx.HTTPError as error:
             self.counts[type(error).__name__] += 1
         else:
+            self.slowest_s = max(self.slowest_s, time.monotonic() - began)
             if answer.status_code == httpx.codes.OK:
                 found: dict[str, Any] = answer.json()
                 return found
