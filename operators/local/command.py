@@ -15,54 +15,67 @@ import click
 from rich.console import Console
 
 from naisho.cli.context import CliContext
+from naisho.texts import Texts
+from operators.local import texts as catalogs
 from operators.local.errors import StartFailed
 from operators.local.home import NetworkHome
 
-HOME = click.option(
-    "--home",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="The network's data directory (default: networks/local in the user's data directory).",
-)
+INTERRUPTED = 130
 
 
-@click.group()
-def network() -> None:
-    """Run a whole network on this machine, and look at it."""
+def network(shared: Texts) -> click.Group:
+    """Return the command, in the user's language."""
+    # What needs gRPC is imported where it is used: ``naisho --help`` must not wait for it.
+    texts = catalogs.load(shared.language)
+    home = click.option("--home", type=click.Path(path_type=Path, file_okay=False), help=texts("help.home"))
+
+    @click.group(help=texts("help.network"))
+    def network() -> None:
+        """Group the commands below."""
+
+    @network.command(help=texts("help.up"))
+    @home
+    @click.option("--fresh", is_flag=True, help=texts("help.fresh"))
+    @click.option("--nodes", type=click.IntRange(3), help=texts("help.nodes"))
+    @click.option("--processes", type=click.IntRange(1), help=texts("help.processes"))
+    @click.option("--separate-roles", is_flag=True, default=None, help=texts("help.separate"))
+    @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help=texts("help.set"))
+    @click.pass_obj
+    def up(context: CliContext, /, home: Path | None, *, fresh: bool, settings: tuple[str, ...], **wished: Any) -> None:
+        from operators.local.preparation import Wishes  # noqa: PLC0415
+
+        wishes = Wishes(**wished, settings=tuple(_named(setting) for setting in settings))
+        place = _place(context, home)
+        with place.locked():
+            if fresh:
+                place.empty()
+            sys.exit(asyncio.run(_up(place, wishes, texts, as_json=context.json)))
+
+    @network.command(help=texts("help.status"))
+    @home
+    @click.pass_obj
+    def status(context: CliContext, home: Path | None) -> None:
+        from operators.local.screen import network_screen  # noqa: PLC0415
+        from operators.local.status import gather  # noqa: PLC0415
+
+        found = gather(_place(context, home))
+        if context.json:
+            click.echo(json.dumps(found))
+        else:
+            Console().print(network_screen(texts, found))
+
+    @network.command(help=texts("help.demo"))
+    @home
+    @click.pass_obj
+    def demo(context: CliContext, home: Path | None) -> None:
+        from operators.local.demo import run_demo  # noqa: PLC0415
+
+        asyncio.run(run_demo(_place(context, home), Console(stderr=context.json), texts, as_json=context.json))
+
+    return network
 
 
-@network.command()
-@HOME
-@click.option("--fresh", is_flag=True, help="Empty the data directory first: a new network.")
-@click.option("--nodes", type=click.IntRange(3), help="How many nodes (default 15; most clients refuse fewer than 12).")
-@click.option("--processes", type=click.IntRange(1), help="How many processes share the nodes (default 2).")
-@click.option("--separate-roles", is_flag=True, default=None, help="Give both roles of every node their own process.")
-@click.option(
-    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of all nodes: onion.rate.burst=900"
-)
-@click.pass_obj
-def up(
-    context: CliContext,
-    home: Path | None,
-    *,
-    fresh: bool,
-    nodes: int | None,
-    processes: int | None,
-    separate_roles: bool | None,
-    settings: tuple[str, ...],
-) -> None:
-    """Start a network, and stop it with Ctrl-C; starting again goes on with the same data."""
-    # Imported here: ``naisho --help`` must not wait for gRPC.
-    from operators.local.preparation import Wishes  # noqa: PLC0415
-
-    wishes = Wishes(nodes, processes, separate_roles, tuple(_named(setting) for setting in settings))
-    place = _place(context, home)
-    with place.locked():
-        if fresh:
-            place.empty()
-        sys.exit(asyncio.run(_up(place, wishes, as_json=context.json)))
-
-
-async def _up(home: NetworkHome, wishes: Any, *, as_json: bool) -> int:
+async def _up(home: NetworkHome, wishes: Any, texts: Texts, *, as_json: bool) -> int:
     from operators.local.preparation import obtain_plan  # noqa: PLC0415
     from operators.local.screen import NoSteps, network_screen, steps  # noqa: PLC0415
     from operators.local.supervisor import Supervisor  # noqa: PLC0415
@@ -77,7 +90,7 @@ async def _up(home: NetworkHome, wishes: Any, *, as_json: bool) -> int:
     plan = obtain_plan(home, wishes)
     console = Console(stderr=as_json)
     progress = contextlib.ExitStack()
-    shown = NoSteps() if as_json else progress.enter_context(steps(console))
+    shown = NoSteps() if as_json else progress.enter_context(steps(console, texts))
 
     def ready(status: dict[str, Any]) -> None:
         progress.close()
@@ -85,44 +98,19 @@ async def _up(home: NetworkHome, wishes: Any, *, as_json: bool) -> int:
             click.echo(json.dumps(status))
             sys.stdout.flush()
         else:
-            console.print(network_screen(status, time.monotonic() - began))
-            console.print("Running. [bold]Ctrl-C[/] stops it; its data stays for the next time.")
+            console.print(network_screen(texts, status, time.monotonic() - began))
+            console.print(texts("screen.running"))
 
     with progress:
         try:
             await Supervisor(home, plan, shown).run(ready, end)
         except StartFailed:
             if end.is_set():  # Ctrl-C during the start is no failure
-                return 130
+                return INTERRUPTED
             raise
     if not as_json:
-        console.print("Stopped; nothing is left running.")
+        console.print(texts("screen.stopped"))
     return 0
-
-
-@network.command()
-@HOME
-@click.pass_obj
-def status(context: CliContext, home: Path | None) -> None:
-    """Show what runs: nodes, swarms, addresses, memory."""
-    from operators.local.screen import network_screen  # noqa: PLC0415
-    from operators.local.status import gather  # noqa: PLC0415
-
-    found = gather(_place(context, home))
-    if context.json:
-        click.echo(json.dumps(found))
-    else:
-        Console().print(network_screen(found))
-
-
-@network.command()
-@HOME
-@click.pass_obj
-def demo(context: CliContext, home: Path | None) -> None:
-    """Let two new accounts talk, over the network that runs or over one started for this."""
-    from operators.local.demo import run_demo  # noqa: PLC0415
-
-    asyncio.run(run_demo(_place(context, home), Console(stderr=context.json), as_json=context.json))
 
 
 def _place(context: CliContext, home: Path | None) -> NetworkHome:

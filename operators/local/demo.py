@@ -17,6 +17,7 @@ from rich.table import Table
 from naisho import Client, MessagesRead, Reacted, TextReceived
 from naisho.events import Event
 from naisho.paths.status import PathStatus
+from naisho.texts import Texts
 from operators.local.errors import NotRunning, StartFailed
 from operators.local.home import NetworkHome
 from operators.local.preparation import Wishes, obtain_plan
@@ -27,7 +28,7 @@ from operators.local.supervisor import Supervisor
 ANSWER_WITHIN_S: Final = 30.0
 
 
-async def run_demo(home: NetworkHome, console: Console, *, as_json: bool) -> None:
+async def run_demo(home: NetworkHome, console: Console, texts: Texts, *, as_json: bool) -> None:
     """Use the network that runs from ``home``, or start one in a directory of its own and stop it afterwards."""
     async with AsyncExitStack() as stack:
         try:
@@ -35,19 +36,19 @@ async def run_demo(home: NetworkHome, console: Console, *, as_json: bool) -> Non
         except NotRunning:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="naisho-demo-"))
             home = NetworkHome(Path(folder) / "network")
-            await stack.enter_async_context(_own_network(home, console, as_json=as_json))
-        told = await converse(home.network_file)
+            await stack.enter_async_context(_own_network(home, console, texts, as_json=as_json))
+        told = await converse(home.network_file, texts)
     if as_json:
         click.echo(json.dumps(told))
     else:
-        _show(told, console)
+        _show(told, console, texts)
 
 
 @asynccontextmanager
-async def _own_network(home: NetworkHome, console: Console, *, as_json: bool) -> AsyncIterator[None]:
+async def _own_network(home: NetworkHome, console: Console, texts: Texts, *, as_json: bool) -> AsyncIterator[None]:
     ready, end = asyncio.Event(), asyncio.Event()
     with home.locked(), ExitStack() as shown:
-        reporter: Steps = NoSteps() if as_json else shown.enter_context(steps(console))
+        reporter: Steps = NoSteps() if as_json else shown.enter_context(steps(console, texts))
         supervisor = Supervisor(home, obtain_plan(home, Wishes()), reporter)
         running = asyncio.create_task(supervisor.run(lambda _status: ready.set(), end))
         waiting = asyncio.create_task(ready.wait())
@@ -63,7 +64,7 @@ async def _own_network(home: NetworkHome, console: Console, *, as_json: bool) ->
             await running
 
 
-async def converse(network: Path) -> dict[str, Any]:
+async def converse(network: Path, texts: Texts) -> dict[str, Any]:
     """Let two new accounts write, receive, react, read and answer; return what happened, as JSON values."""
     with tempfile.TemporaryDirectory(prefix="naisho-demo-") as folder:
         async with (
@@ -72,26 +73,26 @@ async def converse(network: Path) -> dict[str, Any]:
         ):
             first, second = await aiko.new_account("Aiko"), await ren.new_account("Ren")
             paths = {"Aiko": _path(await aiko.prove_path()), "Ren": _path(await ren.prove_path())}
-            steps_: list[dict[str, Any]] = []
-            sent = await aiko.send(second, "Hello Ren. Only you can read this.")
-            steps_.append(_delivery("Aiko", "writes", sent))
+            told: list[dict[str, Any]] = []
+            sent = await aiko.send(second, texts("demo.hello"))
+            told.append(_delivery("Aiko", "writes", sent))
             got = await _next(ren, TextReceived)
             assert isinstance(got, TextReceived)
-            steps_.append({"who": "Ren", "what": "reads", "text": got.message.text})
+            told.append({"who": "Ren", "what": "reads", "text": got.message.text})
             await ren.accept(first)
-            answer = await ren.send(first, "内緒だよ。 It stays between us.")
-            steps_.append(_delivery("Ren", "answers", answer))
+            answer = await ren.send(first, texts("demo.answer"))
+            told.append(_delivery("Ren", "answers", answer))
             back = await _next(aiko, TextReceived)
             assert isinstance(back, TextReceived)
-            steps_.append({"who": "Aiko", "what": "reads", "text": back.message.text})
-            steps_.append(_delivery("Ren", "reacts", await ren.react(first, got.message.sent_ms, "🌿")))
+            told.append({"who": "Aiko", "what": "reads", "text": back.message.text})
+            told.append(_delivery("Ren", "reacts", await ren.react(first, got.message.sent_ms, "🌿")))
             reaction = await _next(aiko, Reacted)
             assert isinstance(reaction, Reacted)
-            steps_.append({"who": "Aiko", "what": "sees", "text": reaction.emoji})
+            told.append({"who": "Aiko", "what": "sees", "text": reaction.emoji})
             await aiko.mark_read(second, receipt=True)
             await _next(ren, MessagesRead)
-            steps_.append({"who": "Ren", "what": "learns", "text": "that Aiko has read the answer"})
-            return {"accounts": {"Aiko": first.hex, "Ren": second.hex}, "paths": paths, "steps": steps_}
+            told.append({"who": "Ren", "what": "learns", "text": texts("demo.was_read")})
+            return {"accounts": {"Aiko": first.hex, "Ren": second.hex}, "paths": paths, "steps": told}
 
 
 async def _next(client: Client, kind: type[Event]) -> Event:
@@ -128,16 +129,22 @@ def _delivery(who: str, what: str, delivery: Any) -> dict[str, Any]:
     }
 
 
-def _show(told: dict[str, Any], console: Console) -> None:
+def _show(told: dict[str, Any], console: Console, texts: Texts) -> None:
     for name, path in told["paths"].items():
-        hops = " → ".join(f"{hop['role']} {hop['family']}/{hop['country']}" for hop in path["hops"])
+        hops = " → ".join(f"{texts('demo.' + hop['role'])} {hop['family']}/{hop['country']}" for hop in path["hops"])
         light = "[green]●[/]" if path["light"] == "green" else "[yellow]●[/]"
-        note = "one operator, simulated families" if path["simulated"] else path["grade"]
-        console.print(f"{light} {name}: {hops}  ({note}; proven in {path['proof_ms']} ms)")
+        grade = texts("demo.simulated") if path["simulated"] else path["grade"]
+        console.print(f"{light} {texts('demo.path', who=name, hops=hops)}")
+        console.print(f"  ({texts('demo.proven', grade=grade, ms=path['proof_ms'])})", style="dim")
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("who", "", "what", "signed receipts", "there and back"):
-        table.add_column(heading)
+    for column in ("what", "text", "receipts", "took"):
+        table.add_column(texts(f"demo.{column}"))
     for step in told["steps"]:
-        took = f"{step['took_ms']} ms" if "took_ms" in step else ""
-        table.add_row(step["who"], step["what"], step["text"] or "", step.get("receipts", ""), took)
+        count, _, asked = step.get("receipts", "").partition(" of ")
+        table.add_row(
+            texts(f"demo.{step['what']}", who=step["who"]),
+            step["text"] or "",
+            texts("demo.of", count=count, asked=asked) if asked else "",
+            f"{step['took_ms']} ms" if "took_ms" in step else "",
+        )
     console.print(table)

@@ -12,12 +12,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
+from naisho.texts import Texts
+
 
 class Steps(Protocol):
     """How the start of a network tells what it is doing."""
 
-    def begin(self, what: str, total: int = 1) -> None:
-        """Name the step that begins now; the one before is done."""
+    def begin(self, step: str, total: int = 1) -> None:
+        """Name the step that begins now (a key in ``steps`` of the catalogs); the one before is done."""
         ...
 
     def advance(self, done: int) -> None:
@@ -28,7 +30,7 @@ class Steps(Protocol):
 class NoSteps:
     """Tells nobody: for machines and tests."""
 
-    def begin(self, what: str, total: int = 1) -> None:
+    def begin(self, step: str, total: int = 1) -> None:
         """Say nothing."""
 
     def advance(self, done: int) -> None:
@@ -36,13 +38,14 @@ class NoSteps:
 
 
 class _Bars:
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, texts: Texts) -> None:
         self._progress = progress
+        self._texts = texts
         self._task: TaskID | None = None
 
-    def begin(self, what: str, total: int = 1) -> None:
+    def begin(self, step: str, total: int = 1) -> None:
         self.finish()
-        self._task = self._progress.add_task(what, total=total)
+        self._task = self._progress.add_task(self._texts(f"steps.{step}"), total=total)
 
     def advance(self, done: int) -> None:
         if self._task is not None:
@@ -55,7 +58,7 @@ class _Bars:
 
 
 @contextmanager
-def steps(console: Console) -> Iterator[Steps]:
+def steps(console: Console, texts: Texts) -> Iterator[Steps]:
     """Show a line with a bar for each step while the block runs."""
     columns = (
         SpinnerColumn(finished_text="[green]✓"),
@@ -65,18 +68,18 @@ def steps(console: Console) -> Iterator[Steps]:
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console) as progress:
-        bars = _Bars(progress)
+        bars = _Bars(progress, texts)
         yield bars
         bars.finish()
 
 
-def network_screen(status: dict[str, Any], ready_after_s: float | None = None) -> Group:
+def network_screen(texts: Texts, status: dict[str, Any], ready_after_s: float | None = None) -> Group:
     """Return the screen: what runs where, and the three commands to try next."""
     nodes = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("node", "HTTPS address", "swarm", "family", "country", "state", "process"):
-        nodes.add_column(heading, no_wrap=True)
+    for column in ("node", "address", "swarm", "family", "country", "state", "process"):
+        nodes.add_column(texts(f"columns.{column}"), no_wrap=True)
     for node in status["nodes"]:
-        state = "[green]active" if node["state"] == "active" else f"[yellow]{node['state']}"
+        state = f"[{'green' if node['state'] == 'active' else 'yellow'}]{texts('states.' + node['state'])}"
         nodes.add_row(
             node["name"],
             node["address"],
@@ -89,35 +92,33 @@ def network_screen(status: dict[str, Any], ready_after_s: float | None = None) -
     facts = Table(box=None, show_header=False, pad_edge=False)
     facts.add_column(style="bold")
     facts.add_column(overflow="fold")
-    marks = " (nodes, families and countries are simulated)" if status["simulated"] else ""
-    facts.add_row("network", f"{status['network']}{marks}")
-    facts.add_row("grade", f"{status['grade']}: {_GRADES[status['grade']]}")
-    facts.add_row(
-        "swarms", "  ".join(f"{short_swarm(swarm)}: {len(names)} nodes" for swarm, names in status["swarms"].items())
-    )
-    facts.add_row("seed", status["seed"])
-    facts.add_row("network file", status["network_file"])
-    facts.add_row("event log", f"{status['log']} (fsync before acknowledge)")
-    memory = sum(process["resident_mb"] or 0 for process in status["processes"])
-    facts.add_row("processes", f"{len(status['processes'])}, {memory:.0f} MB resident in all")
-    facts.add_row("data", status["home"])
-    commands = Text(
-        'naisho account new\nnaisho path\nnaisho send ACCOUNT_ID "hello"      # and, to read: naisho listen',
-        style="cyan",
-    )
-    title = "naisho network" + (f" · ready after {ready_after_s:.1f} s" if ready_after_s is not None else "")
+    for name, fact in _facts(texts, status):
+        facts.add_row(texts(f"facts.{name}"), fact)
+    commands = "\n".join(("naisho account new", "naisho path", texts("commands.write"), texts("commands.listen")))
+    ready = ready_after_s is not None
+    title = texts("screen.ready", seconds=ready_after_s) if ready else texts("screen.title")
     return Group(
         Panel(Group(facts, Text(), nodes), title=title, expand=False),
-        Panel(commands, title="try next, in a second terminal", expand=False),
+        Panel(Text(commands, style="cyan"), title=texts("screen.next"), expand=False),
     )
+
+
+def _facts(texts: Texts, status: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    network = status["network"]
+    yield "network", texts("screen.simulated", network=network) if status["simulated"] else network
+    yield "grade", texts(f"grades.{status['grade']}")
+    swarms = (
+        texts("screen.members", swarm=short_swarm(swarm), count=len(names)) for swarm, names in status["swarms"].items()
+    )
+    yield "swarms", "  ".join(swarms)
+    yield "seed", status["seed"]
+    yield "network_file", status["network_file"]
+    yield "log", texts("screen.fsync", log=status["log"])
+    memory = sum(process["resident_mb"] or 0 for process in status["processes"])
+    yield "processes", texts("screen.processes", count=len(status["processes"]), memory=memory)
+    yield "data", status["home"]
 
 
 def short_swarm(swarm: str) -> str:
     """Return the part of a swarm's id in which ids differ: its first four hex digits of sixteen."""
     return swarm.zfill(16)[:4] if swarm else "–"
-
-
-_GRADES = {
-    "single-operator": "one operator runs every node; three hops are one party",
-    "independent": "paths span three operator families and three networks",
-}

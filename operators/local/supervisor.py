@@ -68,7 +68,7 @@ class Supervisor:
         """
         async with AsyncExitStack() as stack:
             stack.callback(self._home.clear_running)
-            self._steps.begin("keys and certificates")
+            self._steps.begin("keys")
             identities = await asyncio.to_thread(LocalIdentities.obtain, self._home, self._plan)
             self._network = await asyncio.to_thread(
                 preparation.obtain_network_file, self._home, self._plan, self._clock.now_ms()
@@ -80,14 +80,14 @@ class Supervisor:
             await self._until_ended(end)
 
     async def _start_log(self, identities: LocalIdentities, stack: AsyncExitStack) -> None:
-        self._steps.begin("event log: NATS JetStream, fsync before acknowledge")
+        self._steps.begin("log")
         self._nats = NatsServer(self._home.nats, preparation.nats_config(self._home, self._plan, identities))
         await self._nats.start_async()
         stack.push_async_callback(asyncio.to_thread, self._nats.stop)
         self._own(keep("nats-server", self._log_ended, self._restart_log), stack)
 
     async def _start_authority(self, identities: LocalIdentities, stack: AsyncExitStack) -> None:
-        self._steps.begin("membership and custodian")
+        self._steps.begin("membership")
         connection = await NatsConnection.connect(self._user("authority", identities.authority_nkey))
         stack.push_async_callback(connection.close)
         self._authority = Authority(
@@ -103,7 +103,7 @@ class Supervisor:
 
     async def _start_nodes(self, stack: AsyncExitStack) -> None:
         roles = process_roles(self._home, self._plan)
-        self._steps.begin("node processes", total=len(roles))
+        self._steps.begin("processes", total=len(roles))
         stack.push_async_callback(self._stop_children)
         for number, role in enumerate(roles):
             await self._start_child(role)
@@ -113,7 +113,7 @@ class Supervisor:
     async def _until_active(self, end: asyncio.Event) -> dict[str, Any]:
         """Wait until every node is active and the seeds say so; return the status."""
         total = len(self._plan.nodes)
-        self._steps.begin("nodes active", total=total)
+        self._steps.begin("active", total=total)
         give_up = time.monotonic() + START_WITHIN_S
         while not end.is_set():
             directory = self._authority.directory

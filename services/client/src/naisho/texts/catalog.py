@@ -44,9 +44,9 @@ class Texts:
 
 
 @functools.cache
-def read_catalog(language: str) -> Mapping[str, str]:
-    """Return one catalog as a flat mapping from dotted keys to templates."""
-    text = resources.files("naisho.texts").joinpath(f"{language}.toml").read_text(encoding="utf-8")
+def read_catalog(language: str, package: str = "naisho.texts") -> Mapping[str, str]:
+    """Return one catalog of a package as a flat mapping from dotted keys to templates."""
+    text = resources.files(package).joinpath(f"{language}.toml").read_text(encoding="utf-8")
     return dict(_flatten(tomllib.loads(text), ""))
 
 
