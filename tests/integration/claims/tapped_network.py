@@ -90,8 +90,8 @@ class TappedNetwork(RunningNetwork):
         return {"its log": self.log_of(key)} | {f"its file {name}": data for name, data in files.items()}
 
     def files(self) -> View:
-        """Return everything that lies below the network's data directory: log, stores, keys, logs."""
-        return _files(self.home)
+        """Return everything that the network writes: log, stores, keys and logs, those of the command itself, too."""
+        return _files(self.home) | {"the command's log": self.home.with_name(f"{self.home.name}.log").read_bytes()}
 
     def name_of(self, key: bytes) -> str:
         """Return a node's name in the plan, for messages."""
