@@ -6,6 +6,7 @@
 ├── running.json         who runs it now (only while it runs)
 ├── lock                 held while it runs
 ├── secrets/             the operator's keys: root, signing, mailbox, NATS users, one file each
+├── custodian/           what is still to be erased from the log
 ├── nats/                nats-server's configuration, log and store
 └── nodes/node-00/ …     each node's key, certificate, mailbox store and socket
 """
@@ -65,6 +66,16 @@ class NetworkHome:
         """The event log's server."""
         return self.root / "nats"
 
+    @property
+    def custodian(self) -> Path:
+        """The custodian's ledger."""
+        return self.root / "custodian"
+
+    @property
+    def custodian_key(self) -> Path:
+        """The custodian's NATS key."""
+        return self.secrets / "custodian-nats.key"
+
     def node(self, node: plans.NodePlan) -> Path:
         """Return one node's folder."""
         return self.root / "nodes" / node.name
@@ -92,7 +103,17 @@ class NetworkHome:
         """
         if not self.root.exists():
             return
-        known = {"plan.json", "network.json", "running.json", "lock", "secrets", "nats", "nodes", "directory"}
+        known = {
+            "plan.json",
+            "network.json",
+            "running.json",
+            "lock",
+            "secrets",
+            "custodian",
+            "nats",
+            "nodes",
+            "directory",
+        }
         strangers = sorted(entry.name for entry in self.root.iterdir() if entry.name not in known)
         if strangers:
             raise BrokenHome(

@@ -67,7 +67,7 @@ class LocalIdentities:
         return cls(
             tuple(NodeIdentity.obtain(home, node) for node in plan.nodes),
             obtain_seed(home.secrets / "authority-nats.key"),
-            obtain_seed(home.secrets / "custodian-nats.key"),
+            obtain_seed(home.custodian_key),
         )
 
 

@@ -101,6 +101,19 @@ def onion_environment(home: NetworkHome, plan: NetworkPlan, node: NodePlan, *, o
     return environment | _wished(plan, "onion")
 
 
+def custodian_environment(home: NetworkHome, plan: NetworkPlan) -> dict[str, str]:
+    """Return the settings of the one that erases; key periods are the nodes'."""
+    environment = {
+        "NAISHO_CUSTODIAN_NETWORK": plan.network_id,
+        "NAISHO_CUSTODIAN_DATA": str(home.custodian),
+        "NAISHO_CUSTODIAN_NATS_SERVERS": f"nats://{ports.HOST}:{plan.nats_port}",
+        "NAISHO_CUSTODIAN_NATS_USER_KEY_FILE": str(home.custodian_key),
+    }
+    if period := plan.settings.get("swarm.key_period"):
+        environment["NAISHO_CUSTODIAN_KEY_PERIOD"] = period
+    return environment | _wished(plan, "custodian")
+
+
 def _wished(plan: NetworkPlan, service: str) -> dict[str, str]:
     return {
         f"NAISHO_{name.upper().replace('.', '_')}": value

@@ -24,19 +24,24 @@ from operators.local.keeper import keep
 from operators.local.nats_config import inbox_prefix
 from operators.local.nats_server import NatsServer
 from operators.local.plan import NetworkPlan
-from operators.local.roles import ProcessRole, process_roles
+from operators.local.roles import ProcessRole, custodian_environment, process_roles
 from operators.local.screen import Steps
 from operators.local.status import describe, fetch_directory
 from operators.membership.authority import Authority
 from operators.membership.keys import obtain_keys
 from services.chassis.clock import SystemClock
+from services.chassis.hosting import running
 from services.chassis.nats.connection import NatsConnection
 from services.chassis.nats.settings import NatsSettings
+from services.chassis.settings import SettingsError, read_settings
+from services.swarm.custodian import CustodySettings
+from services.swarm.custodian import bootstrap as bootstrap_custodian
 
 log = logging.getLogger(__name__)
 
 START_WITHIN_S: Final = 60.0
 _LOOK_EVERY_S: Final = 0.05
+_CUSTODIAN_PAUSE_S: Final = 1.0
 
 
 class Supervisor:
@@ -75,6 +80,7 @@ class Supervisor:
             )
             await self._start_log(identities, stack)
             await self._start_authority(identities, stack)
+            self._own(self._keep_custodian(self._custody()), stack)
             await self._start_nodes(stack)
             ready(await self._until_active(end))
             await self._until_ended(end)
@@ -100,6 +106,24 @@ class Supervisor:
         await self._authority.start()
         stack.push_async_callback(self._authority.stop)
         self._vital.append(self._own(self._authority.run(), stack))
+
+    def _custody(self) -> CustodySettings:
+        environment = custodian_environment(self._home, self._plan)
+        try:
+            return read_settings(CustodySettings, prefix="NAISHO_CUSTODIAN", environ=environment)
+        except SettingsError as error:
+            raise StartFailed(str(error)) from error
+
+    async def _keep_custodian(self, settings: CustodySettings) -> None:
+        """Host what erases; if it fails, host it anew."""
+        while True:
+            custodian = bootstrap_custodian(settings, clock=self._clock)
+            try:
+                async with running([custodian]):
+                    await custodian.lifecycle.wait_until(lambda life: life.failure is not None)
+            except Exception as error:  # noqa: BLE001 - whatever it was, the next attempt follows
+                log.warning("the custodian has ended (%s); it is started again", type(error).__name__)
+            await asyncio.sleep(_CUSTODIAN_PAUSE_S)
 
     async def _start_nodes(self, stack: AsyncExitStack) -> None:
         roles = process_roles(self._home, self._plan)
