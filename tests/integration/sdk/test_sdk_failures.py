@@ -58,8 +58,9 @@ async def test_the_light_is_orange_until_a_proof_came_back(join: Join) -> None:
     alice = await join("Alice")
     lights = [alice.path_status.light]
     assert alice.path_status.cause is None
+    seen = alice.path_status
     await alice.reach().paths.path()
-    lights.append(alice.path_status.light)
+    lights.append((await alice.reach().paths.changed(seen)).light)
     await alice.prove_path()
     lights.append(alice.path_status.light)
     assert lights == [Light.ORANGE, Light.ORANGE, Light.GREEN]
@@ -90,6 +91,7 @@ async def test_a_blocked_exit_turns_the_light_orange_within_15_seconds_and_anoth
         async for status in statuses:
             if blocked_at is None:
                 if status.light is Light.GREEN:
+                    assert status.proof_ms is not None
                     assert status.path is not None
                     exit_key = status.path.route.exit.key
                     network.faults[exit_key] = Fault.SILENT
@@ -138,6 +140,8 @@ async def test_a_further_entry_is_pinned_only_while_the_network_answers_elsewher
         assert status.light is Light.ORANGE
     assert alice.reach().paths.pinned() == pinned, "being offline must not teach more nodes our address"
     network.offline = False
+    assert (await path_of(alice)).route.entry.key in pinned
+    assert alice.reach().paths.pinned() == pinned, "nor must coming back"
     network.faults = dict.fromkeys(pinned, Fault.DOWN)
     path = await path_of(alice)
     assert path.route.entry.key not in pinned
@@ -339,6 +343,7 @@ async def test_an_entry_whose_time_is_over_is_replaced(network: FakeNetwork, joi
     async with Client.open(tmp_path / "Alice", network=network.file, transport=network) as later:
         pins = (await path_of(later), await cache.entries())[1]
         assert len(pins) == 3
+        assert all(pin.pinned_ms >= now for pin in pins)
         assert all(28 * DAY_MS <= pin.until_ms - pin.pinned_ms <= 42 * DAY_MS for pin in pins)
 
 
