@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -22,6 +23,7 @@ from services.swarm.domain.ports import Message, Page, Refused, SwarmAnswer
 from services.swarm.projections.projection import Projection
 
 _BUSY: Final = "Server busy, try again later"
+_LONGEST_PAUSE_MS: Final = 64
 _FULL: Final = "The network's storage is full, try again later"
 
 
@@ -43,7 +45,7 @@ class MailboxSettings:
     behind: int = 20_000
     members_s: float = 2.0
     own_s: float = 5.0
-    tries: int = 8
+    tries: int = 24
     quotas: Quotas = field(default_factory=Quotas)
     retention: Retention = field(default_factory=Retention)
 
@@ -161,9 +163,12 @@ class SwarmMailboxes:
         attempted: list[bytes] = list(inquiry.events)
         acknowledged: set[bytes] = set()
         last_known = (0, 0)
-        for _ in range(self._settings.tries):
+        for turn in range(self._settings.tries):
             if inquiry.own.done():
                 return  # what was in doubt has come back as folded
+            if turn:
+                # Members that change one mailbox at the same time get out of each other's way.
+                await self._clock.sleep(min(2**turn, _LONGEST_PAUSE_MS) / 1000 * random.random())  # noqa: S311 - no secret
             decision, last_sequence = self._decide(place, inquiry.command)
             done = [e for e in attempted if e in acknowledged or self._inquiries.has_folded(inquiry, e)]
             drafts = await self._drafter.drafts(place, decision.events)
