@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from services.chassis.eventlog.port import EventLog, LogUnavailable, WrongExpectedSequence
-from tests.contract.eventlog.conftest import APPEND_TIMEOUT_S, SOON_S, Reader, Stage
+from tests.contract.eventlog.conftest import HASTY_S, SOON_S, Reader, Stage
 
 pytestmark = pytest.mark.asyncio(loop_factories=["uvloop"])
 
@@ -83,7 +83,7 @@ async def test_while_the_log_is_away_appends_fail_at_once_and_nothing_piles_up(f
     results = await asyncio.gather(
         *(log.append(f"{stage.net}.a", bytes(10_000)) for _ in range(5000)), return_exceptions=True
     )
-    assert time.monotonic() - started < APPEND_TIMEOUT_S + SOON_S / 2
+    assert time.monotonic() - started < SOON_S / 2, "at once, not after the bound of an append"
     assert all(isinstance(result, LogUnavailable) and not result.maybe_stored for result in results)
     for call in (log.read(1), log.last(f"{stage.net}.a"), log.first_since(0), log.identity(), log.erase(1)):
         with pytest.raises(LogUnavailable):
@@ -94,22 +94,24 @@ async def test_while_the_log_is_away_appends_fail_at_once_and_nothing_piles_up(f
 
 async def test_an_append_whose_acknowledgement_is_late_is_repeated_safely(fragile_stage: Stage) -> None:
     stage = fragile_stage
-    log = await stage.log()
+    log, hasty = await stage.log(), await stage.log(append_timeout_s=HASTY_S)
     first = await log.append(f"{stage.net}.a", b"1")
     await stage.fall_silent()
     started = time.monotonic()
     with pytest.raises(LogUnavailable) as unsure:
-        await log.append(f"{stage.net}.a", b"2", expected=first)
+        await hasty.append(f"{stage.net}.a", b"2", expected=first)
     assert unsure.value.maybe_stored
-    assert time.monotonic() - started < 3 * APPEND_TIMEOUT_S
+    assert time.monotonic() - started < SOON_S / 2
     await stage.speak_again()
-    # The repeat must find the first try: it was sent, and the silent log carries it out.
-    with pytest.raises(WrongExpectedSequence) as stored:
-        await repeated(log, f"{stage.net}.a", b"2", first)
-    event = await log.read(stored.value.actual)
+    # Silence ends, and the log finds the first try and its repeat, in whatever order: exactly one of them may pass.
+    try:
+        sequence = await repeated(hasty, f"{stage.net}.a", b"2", first)
+    except WrongExpectedSequence as stored:
+        sequence = stored.actual
+    event = await log.read(sequence)
     assert event is not None
     assert event.payload == b"2"
-    assert (await log.identity()).last_sequence == 2
+    assert (await hasty.identity()).last_sequence == sequence == 2
 
 
 async def repeated(log: EventLog, subject: str, payload: bytes, expected: int) -> int:
@@ -128,10 +130,10 @@ async def test_a_silent_log_delays_followers_and_loses_them_nothing(
     stage = fragile_stage
     await stage.follower_allowed("f", [f"{stage.net}.>"])
     reader = read_along(await stage.log(), "f", [f"{stage.net}.>"])
-    writer = Writer(await stage.log(), f"{stage.net}.a", at_once=16)
+    writer = Writer(await stage.log(append_timeout_s=HASTY_S), f"{stage.net}.a", at_once=16)
     await writer.until_acknowledged(100)
     await stage.fall_silent()
-    await asyncio.sleep(2 * APPEND_TIMEOUT_S)  # the silence itself
+    await asyncio.sleep(2 * HASTY_S)  # the silence itself
     await stage.speak_again()
     await writer.until_acknowledged(100)
     await writer.stop()

@@ -54,7 +54,7 @@ class GuardedNetwork:
             name=user,
             nkey_seed=seed or self.seeds[user],
             inbox_prefix=inbox or inbox_prefix(user),
-            request_timeout_s=2.0,
+            request_timeout_s=10.0,
         )
         connection = await NatsConnection.connect(settings, on_fault=self.faults.setdefault(user, []).append)
         self.opened.append(connection)

@@ -36,10 +36,10 @@ async def test_a_node_appends_reads_and_follows(guarded: GuardedNetwork) -> None
     await ensure_follower(authority, names.mail_stream, "node-a", [names.shard(1)])
     log = await JetStreamLog.open(node, names.mail_stream)
     follower = log.follow("node-a", [names.shard(1)], after=0)
-    count = 5000  # many enough that a missing permission on some flow-control subject would show
+    count = 2000  # many enough that a missing permission on some flow-control subject would show
     subject = names.mailbox(1, "cd" * 16)
-    for _ in range(5):
-        await asyncio.gather(*(log.append(subject, b"x", ttl_s=60) for _ in range(count // 5)))
+    for _ in range(count // 100):
+        await asyncio.gather(*(log.append(subject, b"x", ttl_s=60) for _ in range(100)))
     seen = 0
     async for batch in follower:
         seen += len(batch.events)
