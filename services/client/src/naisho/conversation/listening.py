@@ -15,9 +15,10 @@ from naisho.protocol.namespaces import DIRECT_MESSAGES
 from naisho.store.mail import Mail
 from naisho.swarm.mailbox import Mailboxes
 
-#: Seconds between two polls: while there is talk, and when there was none for a while.
+#: Seconds between two polls: while there is talk, and when there was none for long.
 QUICKEST, SLOWEST = 1.0, 5.0
-SLOWING = 1.05
+#: Seconds of silence after which the pauses grow, each by this factor.
+TALK, SLOWING = 300.0, 1.05
 #: Requests of one poll; a member that always promises more does not keep us here.
 MOST_ROUNDS = 64
 #: Seconds before the next poll after the n-th failure in a row.
@@ -64,7 +65,7 @@ class Listener:
 
     async def listen(self) -> AsyncGenerator[Event]:
         """Poll for ever and yield what comes; failures are for the path's status to tell, and tried again."""
-        pause, failures = QUICKEST, 0
+        pause, silence, failures = QUICKEST, 0.0, 0
         while True:
             events: list[Event] = []
             try:
@@ -74,7 +75,8 @@ class Listener:
                 failures += 1
             else:
                 failures = 0
-                pause = QUICKEST if events else min(pause * SLOWING, SLOWEST)
+                silence = 0.0 if events else silence + pause
+                pause = QUICKEST if silence < TALK else min(pause * SLOWING, SLOWEST)
                 wait = pause * self._random.uniform(0.8, 1.2)
             for event in events:
                 yield event
