@@ -14,6 +14,7 @@ class ProtoBuildHook(BuildHookInterface[Any]):
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Run before hatchling collects files."""
+        del version, build_data
         sys.path.insert(0, str(Path(self.root).parent.parent))
         import build_protos  # noqa: PLC0415
 
