@@ -387,7 +387,10 @@ def test_listen_ends_on_ctrl_c_and_closes_the_store(naisho: Naisho) -> None:
     timer.join()
     assert code == 0
     assert "Listening" in err
-    assert threading.active_count() == 1
+    for thread in threading.enumerate():
+        if thread.name.startswith("naisho-store"):
+            thread.join(5)
+            assert not thread.is_alive()
 
 
 @pytest.mark.usefixtures("accounts")
