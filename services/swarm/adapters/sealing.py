@@ -95,7 +95,7 @@ class PeriodKeys:
         for key in reversed(keys):
             try:
                 return key.cipher.decrypt(nonce, ciphertext, message_hash)
-            except InvalidTag:
+            except (InvalidTag, ValueError):  # the latter: too short to be sealed
                 continue
         return None
 
@@ -161,6 +161,8 @@ class PeriodKeys:
         await self._add(period, raw)
 
     async def _add(self, period: int, raw: bytes) -> None:
+        if len(raw) != _KEY_BYTES:
+            return  # whoever wrote that wrote no key
         known = [key for key in self._known.get(period, []) if key.raw != raw]
         await self._keep(period, raw)
         while len(self._known) >= _REMEMBERED:

@@ -112,7 +112,7 @@ class Witness:
         note.expires = now + self._remember_s
         before = self._notes.pop(note.token, None)
         if before is not None:
-            note.folded.update(before.folded)
+            note.folded.update((e, before.folded[e]) for e in note.events if e in before.folded)
             self._drop(before)
         self._notes[note.token] = note
         if not note.events:

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import pytest
+
+from services.chassis.clock import SystemClock
+from services.chassis.eventlog.memory import MemoryLog
+from services.chassis.eventlog.memory_stream import MemoryStream
+from services.chassis.eventlog.port import LoggedEvent
+from services.swarm.adapters.event_codec import SealedBody, encode
+from services.swarm.adapters.mailbox_subjects import arrive as read_event
+from services.swarm.adapters.store.local import LocalStore
+from services.swarm.domain.events import Stored
+from services.swarm.domain.evolve import Changes
+from services.swarm.projections.arrivals import Arrivals, Arrived
+from services.swarm.projections.projection import Projection, ProjectionSettings
+
+SUBJECT = f"n.swarm.01.{'ab' * 16}"
+ELSEWHERE = f"n.swarm.09.{'cd' * 16}"
+TAG = bytes.fromhex("ab" * 16)
+
+
+def payload(number: int, namespace: int = 0) -> bytes:
+    event = Stored(bytes([number]) * 32, namespace, 1, 2**50, None, 4)
+    return encode(bytes([number]) * 16, event, SealedBody(0, bytes(32)))
+
+
+class FlakyStore:
+    """A local store whose disk is full now and then."""
+
+    def __init__(self, store: LocalStore) -> None:
+        self.store = store
+        self.full = 0
+        self.folds: list[Arrivals] = []
+
+    def fold(self, arrivals: Arrivals) -> asyncio.Future[list[Changes | None]]:
+        self.folds.append(arrivals)
+        if self.full:
+            self.full -= 1
+            failed: asyncio.Future[list[Changes | None]] = asyncio.get_running_loop().create_future()
+            failed.set_exception(sqlite3.OperationalError("database or disk is full"))
+            return failed
+        return self.store.fold(arrivals)
+
+
+class Lab:
+    def __init__(self, store: LocalStore) -> None:
+        self.stream = MemoryStream()
+        self.log = MemoryLog(self.stream)
+        self.store = FlakyStore(store)
+        self.reported: list[Sequence[Arrived]] = []
+        settings = ProjectionSettings(idle_position_s=0.0)
+        self.projection = Projection("main", self.log, self.store, read_event, clock=SystemClock(), settings=settings)
+        self.projection.observe(lambda arrived, _: self.reported.append(arrived))
+        self.task: asyncio.Task[None] | None = None
+
+    def start(self, after: int = 0) -> asyncio.Task[None]:
+        self.task = asyncio.create_task(self.projection.follow("f", ["n.swarm.01.>"], after=after))
+        return self.task
+
+    async def reached(self, sequence: int) -> None:
+        async with asyncio.timeout(10):
+            await self.projection.reached(sequence)
+
+    def hashes(self) -> list[int]:
+        page = self.store.store.reader.page(TAG, 0, after=None, max_count=None, max_bytes=1 << 30, now_ms=0)
+        return [message.hash[0] for message in page.messages]
+
+
+@pytest.fixture
+async def lab(store: LocalStore) -> AsyncIterator[Lab]:
+    made = Lab(store)
+    yield made
+    if made.task is not None:
+        made.task.cancel()
+        await asyncio.gather(made.task, return_exceptions=True)
+
+
+async def test_events_are_on_the_disk_before_anybody_hears_of_them(lab: Lab) -> None:
+    lab.start()
+    for number in range(1, 6):
+        await lab.log.append(SUBJECT, payload(number))
+    seen: list[list[int]] = []
+    lab.projection.observe(lambda *_: seen.append(lab.hashes()))
+    await lab.log.append(SUBJECT, payload(6))
+    await lab.reached(6)
+    assert seen[-1] == [1, 2, 3, 4, 5, 6]
+    assert [event.sequence for batch in lab.reported for event in batch] == [1, 2, 3, 4, 5, 6]
+
+
+async def test_the_position_moves_over_events_of_others(lab: Lab) -> None:
+    lab.start()
+    await lab.log.append(SUBJECT, payload(1))
+    for number in range(2, 5):
+        await lab.log.append(ELSEWHERE, payload(number))
+    await lab.reached(4)
+    (progress,) = await lab.store.store.progress()
+    assert progress.position == 4
+    assert progress.anchors[-1].sequence == 4, "the log is known again by what it has there"
+
+
+async def test_what_cannot_be_read_is_skipped_and_counted(lab: Lab) -> None:
+    lab.start()
+    await lab.log.append(SUBJECT, b"\xffno event")
+    await lab.log.append(SUBJECT, payload(1, namespace=40_000))
+    await lab.log.append(SUBJECT, payload(2))
+    await lab.reached(3)
+    assert lab.hashes() == [2]
+    assert lab.projection.unreadable == 2
+
+
+async def test_nothing_is_folded_past_a_batch_that_failed(lab: Lab) -> None:
+    task = lab.start()
+    await lab.log.append(SUBJECT, payload(1))
+    await lab.reached(1)
+    lab.store.full = 1
+    await asyncio.gather(*(lab.log.append(SUBJECT, payload(number)) for number in range(2, 8)))
+    with pytest.raises(sqlite3.OperationalError):
+        await task
+    assert lab.hashes() == [1]
+    (progress,) = await lab.store.store.progress()
+    lab.start(after=progress.position)
+    await lab.reached(7)
+    assert lab.hashes() == [1, 2, 3, 4, 5, 6, 7]
+
+
+async def test_a_batch_behind_a_hole_is_refused(lab: Lab, arrive: Any, stored: Any) -> None:
+    store = lab.store.store
+    await store.fold(Arrivals("main", [arrive(1, stored(1))], 1, 0))
+    with pytest.raises(Exception, match="not folded"):
+        await store.fold(Arrivals("main", [arrive(5, stored(5))], 5, 4))
+    await store.fold(Arrivals("main", [arrive(3, stored(3))], 4, 1))
+    await store.fold(Arrivals("main", [arrive(5, stored(5))], 5, 4))
+
+
+def test_a_subject_that_is_no_mailbox_is_no_event() -> None:
+    logged = LoggedEvent(1, "n.swarm.zz.short", payload(1), 0)
+    assert read_event(logged, young=True) is None
