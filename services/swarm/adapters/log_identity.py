@@ -32,7 +32,7 @@ async def recognise(log: EventLog, groups: Sequence[Progress]) -> Recognition:
 
     A log that was put back from an older copy keeps its name, and may have grown beyond the store's position again:
     its incarnation, its end, the events at the anchors, and what it has from the time of the newest anchor on must all
-    be as they were.
+    be as they were. An event that others have appended again is the same at the same place, but younger.
 
     Args:
         log: as it is now.
@@ -64,7 +64,7 @@ async def _holds_anchors(log: EventLog, anchors: Sequence[Anchor]) -> bool:
     for anchor in reversed(anchors):
         found = await _event_at(log, anchor.sequence)
         if found is not None:
-            return found == anchor.event_id
+            return found == (anchor.event_id, anchor.time_ns)
     return True
 
 
@@ -72,16 +72,17 @@ async def _agreed(log: EventLog, group: Progress, incarnation: str) -> int:
     """Return the sequence of the newest anchor that the log has as it was."""
     if group.incarnation == incarnation:
         for anchor in reversed(group.anchors):
-            if await _event_at(log, anchor.sequence) == anchor.event_id:
+            if await _event_at(log, anchor.sequence) == (anchor.event_id, anchor.time_ns):
                 return anchor.sequence
     return 0
 
 
-async def _event_at(log: EventLog, sequence: int) -> bytes | None:
+async def _event_at(log: EventLog, sequence: int) -> tuple[bytes, int] | None:
+    """Return which event has a sequence, and when the log stored it."""
     event = await log.read(sequence)
     if event is None:
         return None
     try:
-        return decode(event.payload).event_id
+        return decode(event.payload).event_id, event.time_ns
     except UnreadableEvent:
-        return b""
+        return b"", event.time_ns
