@@ -44,7 +44,8 @@ class ProjectionSettings:
         gather_each_s: for every event of a batch the next one gathers so long, if events come faster than commits: a
             commit costs the same whether it holds one event or twenty. Who stores alone never waits for others.
         gather_most_s: it gathers no longer than this.
-        ahead: batches handed to the store and not yet on the disk.
+        ahead: batches handed to the store and not yet on the disk ...
+        ahead_behind: ... and so many while more waits in the log: they share a transaction.
         idle_position_s: how often a position that moved without events is written.
     """
 
@@ -52,6 +53,7 @@ class ProjectionSettings:
     gather_each_s: float = 0.00125
     gather_most_s: float = 0.025
     ahead: int = 2
+    ahead_behind: int = 16
     idle_position_s: float = 10.0
 
 
@@ -152,7 +154,8 @@ class Projection:
             async for batch in follower:
                 crowded = bool(under_way) and not under_way[-1].done()
                 under_way.append(asyncio.ensure_future(self._fold(batch, follower)))
-                if len(under_way) > self._settings.ahead or under_way[0].done():
+                ahead = self._settings.ahead_behind if batch.pending else self._settings.ahead
+                while len(under_way) > ahead or (under_way and under_way[0].done()):
                     await under_way.pop(0)
                 if (crowded or len(batch.events) > 1) and not batch.pending:
                     gather_s = min(len(batch.events) * self._settings.gather_each_s, self._settings.gather_most_s)
