@@ -125,6 +125,8 @@ class SwarmMailboxes:
     async def _carry_out(self, place: Place, inquiry: Inquiry) -> None:
         """Bring into the log what the command needs, and ask all members for their results."""
         decision, last_sequence = self._decide(place, inquiry.command)
+        if decision.guarded and not decision.events:
+            decision, last_sequence = await self._decide_level(place, inquiry.command, last_sequence)
         if not decision.events:
             self._inquiries.ask(inquiry, (), last_sequence)
             return
@@ -147,6 +149,14 @@ class SwarmMailboxes:
         settings = self._settings
         with self._reader.view(place.tag, self._clock.now_ms()) as view:
             return decide(command, view, settings.quotas, settings.retention), view.last_sequence
+
+    async def _decide_level(self, place: Place, command: Command, last_sequence: int) -> tuple[Decision, int]:
+        """Decide on everything that the log has by now: what another member has acknowledged may wait to be folded."""
+        newest = await self._log.last(place.subject)
+        if newest is not None and newest.sequence > last_sequence:
+            async with asyncio.timeout(self._settings.own_s):
+                await self._projection.reached(newest.sequence)
+        return self._decide(place, command)
 
     async def _append_freely(self, place: Place, inquiry: Inquiry, decision: Decision) -> None:
         drafts = await self._drafter.drafts(place, decision.events)
