@@ -7,10 +7,12 @@ import json
 import os
 import shutil
 import signal
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.networks import RunningNetwork
 
@@ -48,6 +50,10 @@ class Place:
 class StruckNetwork(RunningNetwork):
     """A running network that accidents happen to."""
 
+    def __init__(self, home: Path, *options: str, settings: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+        super().__init__(home, *options, settings=settings)
+        self._one_at_a_time = threading.Lock()
+
     @property
     def pids(self) -> dict[str, int]:
         """Process ids by name, as of now: what was killed runs under another one after a while."""
@@ -78,12 +84,19 @@ class StruckNetwork(RunningNetwork):
     @contextlib.contextmanager
     def unattended(self) -> Iterator[None]:
         """Have nobody start again what ends meanwhile."""
-        supervisor = self.pids["network"]
-        os.kill(supervisor, signal.SIGSTOP)
+        with self._one_at_a_time, self.paused("network"):
+            yield
+
+    @contextlib.contextmanager
+    def paused(self, name: str) -> Iterator[None]:
+        """Hold a process still meanwhile."""
+        pid = self.pids[name]
+        os.kill(pid, signal.SIGSTOP)
         try:
             yield
         finally:
-            os.kill(supervisor, signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):  # somebody else has killed it
+                os.kill(pid, signal.SIGCONT)
 
     def strike_all(self) -> None:
         """Kill -9 every process at once; none gets to say goodbye."""
@@ -104,12 +117,8 @@ class StruckNetwork(RunningNetwork):
 
     def copy_log(self, target: Path) -> None:
         """Copy the log while it is held still: as a disk would be found after a power cut."""
-        server = self.pids["nats"]
-        os.kill(server, signal.SIGSTOP)
-        try:
+        with self.paused("nats"):
             shutil.copytree(self.log_folder, target)
-        finally:
-            os.kill(server, signal.SIGCONT)
 
     def put_log_back(self, source: Path) -> None:
         """Kill the log's server, and put a copy in place of what it wrote; it is started again."""
@@ -121,7 +130,8 @@ class StruckNetwork(RunningNetwork):
 
 def end(pid: int) -> None:
     """Kill -9 a process, and wait until it is gone."""
-    os.kill(pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):  # it is gone already, and starts again
+        os.kill(pid, signal.SIGKILL)
     wait_until_gone(pid)
 
 
