@@ -87,23 +87,48 @@ def decode(payload: bytes) -> Recorded:
     Raises:
         UnreadableEvent: not such bytes, or of a schema that is not known here.
     """
+    event_id, event, key_period, sealed = decode_flat(payload)
+    return Recorded(event_id, event, SealedBody(key_period, sealed) if isinstance(event, Stored) else None)
+
+
+def decode_flat(payload: bytes) -> tuple[bytes, Event, int, bytes]:
+    """Return what ``decode`` does as (id, event, period of the key, sealed body): a replay reads very many.
+
+    Raises:
+        UnreadableEvent: as ``decode``.
+    """
     try:
         message = pb.MailboxEvent.FromString(payload)
     except DecodeError as error:
         raise UnreadableEvent("no mailbox event") from error
     if message.schema != SCHEMA:
         raise UnreadableEvent(f"mailbox event of schema {message.schema}; this version reads {SCHEMA}")
-    if len(message.id) != ID_BYTES:
+    event_id = message.id
+    if len(event_id) != ID_BYTES:
         raise UnreadableEvent("mailbox event without its 16-byte id")
-    event = _event(message)
-    body = SealedBody(message.stored.key_period, message.stored.sealed) if isinstance(event, Stored) else None
-    return Recorded(message.id, event, body)
+    kind = message.WhichOneof("kind")
+    if kind != "stored":
+        return event_id, _change(kind, message), 0, b""
+    stored = message.stored
+    sealed = stored.sealed
+    size = len(sealed) - SEAL_BYTES
+    if size < 0:
+        raise UnreadableEvent("a stored message with a body too short to be sealed")
+    event = Stored(
+        _sized(stored.hash, HASH_BYTES),
+        stored.namespace,
+        stored.timestamp_ms,
+        stored.expiry_ms,
+        None,
+        size,
+        stored.rank if stored.HasField("rank") else None,
+        tuple(stored.replaces) if stored.replaces else (),
+    )
+    return event_id, event, stored.key_period, sealed
 
 
-def _event(message: pb.MailboxEvent) -> Event:
-    match message.WhichOneof("kind"):
-        case "stored":
-            return _stored(message.stored)
+def _change(kind: str | None, message: pb.MailboxEvent) -> Event:
+    match kind:
         case "deleted":
             return Deleted(
                 tuple(
@@ -125,21 +150,6 @@ def _event(message: pb.MailboxEvent) -> Event:
             return Unrevoked(tuple(_sized(t, TOKEN_BYTES) for t in message.unrevoked.tokens))
         case _:
             raise UnreadableEvent("mailbox event of no known kind")
-
-
-def _stored(stored: pb.MessageStored) -> Stored:
-    if len(stored.sealed) < SEAL_BYTES:
-        raise UnreadableEvent("a stored message with a body too short to be sealed")
-    return Stored(
-        _sized(stored.hash, HASH_BYTES),
-        stored.namespace,
-        stored.timestamp_ms,
-        stored.expiry_ms,
-        None,
-        len(stored.sealed) - SEAL_BYTES,
-        stored.rank if stored.HasField("rank") else None,
-        tuple(stored.replaces),
-    )
 
 
 def _sized(value: bytes, size: int) -> bytes:

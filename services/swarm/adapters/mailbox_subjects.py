@@ -9,13 +9,13 @@ from naisho.protocol import ring
 from naisho.protocol.namespaces import HIGHEST, LOWEST
 from services.chassis.eventlog.port import LoggedEvent
 from services.chassis.nats.names import NetworkNames
-from services.swarm.adapters.event_codec import UnreadableEvent, decode
+from services.swarm.adapters.event_codec import UnreadableEvent, decode_flat
 from services.swarm.domain.events import Stored
 from services.swarm.projections.arrivals import Arrived
 
 TAG_BYTES: Final = 16
 _TAG_DIGITS: Final = 2 * TAG_BYTES
-_NO_BODY: Final = (0, b"")
+_SHARD: Final = slice(-_TAG_DIGITS - 3, -_TAG_DIGITS - 1)
 
 
 class Place(NamedTuple):
@@ -63,17 +63,15 @@ def tag_of(subject: str) -> bytes:
 
 def arrive(logged: LoggedEvent, *, young: bool) -> Arrived | None:
     """Read an event as the log delivered it; ``None`` if it is no mailbox event that this version can read."""
-    subject = logged.subject
+    sequence, subject, payload, time_ns = logged
     try:
-        event_id, event, body = decode(logged.payload)
-        shard = int(subject[-_TAG_DIGITS - 3 : -_TAG_DIGITS - 1], 16)
+        event_id, event, period, sealed = decode_flat(payload)
+        shard = int(subject[_SHARD], 16)
         tag = tag_of(subject)
     except (UnreadableEvent, ValueError):
         return None
-    payload = logged.payload
     if isinstance(event, Stored):
         if not LOWEST <= event.namespace <= HIGHEST:
             return None
         payload = b""
-    period, sealed = body or _NO_BODY
-    return Arrived(logged.sequence, logged.time_ns, shard, tag, event_id, event, period, sealed, payload, young)
+    return Arrived(sequence, time_ns, shard, tag, event_id, event, period, sealed, payload, young)

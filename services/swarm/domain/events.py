@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Stored:
+class Stored(NamedTuple):
     """A message came in, or one that is there is appended again in full because its expiry moved later."""
 
     #: 32 bytes.
@@ -27,6 +26,9 @@ class Stored:
     rank: int | None = None
     #: Sequences of older copies in the log that this one makes needless, for the custodian to erase now.
     replaces: tuple[int, ...] = ()
+
+    def __repr__(self) -> str:
+        return "Stored(…)"  # neither hash nor body belongs into a log
 
 
 class DeletedMessage(NamedTuple):

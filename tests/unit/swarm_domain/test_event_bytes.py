@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,8 @@ EVENT_ID = bytes(range(16))
 
 def plain(event: Event) -> dict[str, Any]:
     """Spell an event as the golden files do."""
-    fields = {"hash" if name == "message_hash" else name: value for name, value in asdict(event).items()}
+    named = event._asdict() if isinstance(event, Stored) else asdict(event)
+    fields = {"hash" if name == "message_hash" else name: value for name, value in named.items()}
     fields.pop("data", None)
     if "messages" in fields:
         fields["messages"] = [
@@ -61,7 +62,7 @@ def test_no_plain_body_gets_into_the_log() -> None:
     sealed = SealedBody(3, bytes(28 + 14))
     payload = encode(EVENT_ID, event, sealed)
     assert b"the plain body" not in payload
-    assert decode(payload).event == replace(event, data=None)
+    assert decode(payload).event == event._replace(data=None)
 
 
 def test_a_stored_message_needs_its_body() -> None:

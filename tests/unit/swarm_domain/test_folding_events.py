@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import permutations
 
 import pytest
@@ -69,7 +68,7 @@ def test_a_copy_read_alone_keeps_the_first_ones_rank() -> None:
 
 
 def test_a_copy_that_names_the_rank_corrects_a_replay_that_met_another_store_first() -> None:
-    raced = replace(stored(3_000), timestamp_ms=99)
+    raced = stored(3_000)._replace(timestamp_ms=99)
     between = stored(1_000, message_hash=OTHER)
     mailbox, _ = fold((6, 100, raced), (7, 100, between), (8, 100, stored(3_000, rank=5)))
     record = mailbox.messages[HASH]

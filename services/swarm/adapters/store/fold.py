@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection
-from typing import Final
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Final
 
 from services.swarm.adapters.store.messages import Key, Known, Messages, Row
 from services.swarm.adapters.store.progress import Progress, load_progress, merged, save_progress
 from services.swarm.adapters.store.revocations import revoke
-from services.swarm.adapters.store.sql import insert_rows, select_in
+from services.swarm.adapters.store.sql import insert_flat, select_in
 from services.swarm.adapters.store.usage import Usage
-from services.swarm.domain.events import Deleted, ExpiryChanged, Revoked, Stored, Unrevoked
+from services.swarm.domain.events import Deleted, Event, ExpiryChanged, Revoked, Stored, Unrevoked
 from services.swarm.domain.evolve import Changes
 from services.swarm.domain.policies import Retention, needed_until_ms
 from services.swarm.projections.arrivals import Anchor, Arrivals, Arrived
@@ -41,6 +41,7 @@ class Fold:
         self._mailboxes: dict[bytes, int] = {}
         self._groups: list[Progress] | None = None
         self._last_id = 0
+        self._last_mailbox = 0
 
     def forget(self) -> None:
         """Drop what is remembered of the tables: a transaction was rolled back, or somebody else changed them."""
@@ -60,6 +61,7 @@ class Fold:
         if self._groups is None:
             self._groups = load_progress(connection)
             self._last_id = connection.execute("SELECT max(id) FROM message").fetchone()[0] or 0
+            self._last_mailbox = connection.execute("SELECT max(id) FROM mailbox").fetchone()[0] or 0
         groups = [group for group in self._groups if group.follower == arrivals.follower]
         if len(groups) == 1:
             return self._apply(connection, groups[0], arrivals)
@@ -79,9 +81,7 @@ class Fold:
         new = [a for a in arrivals.events if a.sequence > group.position]
         numbers = self._numbers(connection, new)
         batch = _Batch(connection, self._retention, group, self._last_id)
-        for arrived in new:
-            batch.take(numbers[arrived.tag], arrived)
-        batch.finish()
+        batch.take(numbers, new)
         self._last_id = batch.messages.last_id
         self.overwritten |= batch.messages.overwritten
         newest = Anchor(new[-1].sequence, new[-1].event_id, new[-1].time_ns) if new else arrivals.anchor
@@ -97,10 +97,13 @@ class Fold:
         if missing:
             query = "SELECT tag, id FROM mailbox WHERE tag IN ({})"
             numbers.update(select_in(connection, query, list(missing)))
-            made = [(tag, shard) for tag, shard in missing.items() if tag not in numbers]
-            if made:
-                insert_rows(connection, "mailbox (tag, shard)", made)
-                numbers.update(select_in(connection, query, [tag for tag, _ in made]))
+            made: list[Any] = []
+            for tag, shard in missing.items():
+                if tag not in numbers:
+                    self._last_mailbox += 1
+                    numbers[tag] = self._last_mailbox
+                    made += (self._last_mailbox, tag, shard)
+            insert_flat(connection, "mailbox", 3, made)
         return numbers
 
 
@@ -116,23 +119,30 @@ class _Batch:
         self._progress = progress
         self._stores: dict[Key, tuple[Stored, Arrived, Changes | None]] = {}
 
-    def take(self, mailbox: int, arrived: Arrived) -> None:
-        """Fold one event, now or together with those that follow."""
-        event = arrived.event
-        changes = Changes() if arrived.young else None
-        self.changes.append(changes)
-        if isinstance(event, Stored):
-            key = (mailbox, event.message_hash)
-            if key in self._stores:
+    def take(self, numbers: Mapping[bytes, int], events: Iterable[Arrived]) -> None:
+        """Fold events; ``numbers`` are those of their mailboxes, by tag."""
+        stores = self._stores
+        for arrived in events:
+            event = arrived.event
+            changes = Changes() if arrived.young else None
+            self.changes.append(changes)
+            mailbox = numbers[arrived.tag]
+            if not isinstance(event, Stored):
                 self._write_stores()
-            self._stores[key] = (event, arrived, changes)
+                self._keep(mailbox, arrived)
+                self._usage.touch(mailbox, arrived.sequence)
+                self._change(mailbox, event, changes or Changes())
+                continue
+            key = (mailbox, event.message_hash)
+            if key in stores:
+                self._write_stores()
+            stores[key] = (event, arrived, changes)
             if arrived.sequence <= self._progress.highest_rank:
                 self._write_stores()  # its order key depends on what is there before it
-            return
         self._write_stores()
-        self._keep(mailbox, arrived)
-        self._usage.touch(mailbox, arrived.sequence)
-        changes = changes or Changes()
+        self._usage.write(self._connection)
+
+    def _change(self, mailbox: int, event: Event, changes: Changes) -> None:
         match event:
             case Deleted():
                 for found in self.messages.find((mailbox, m.message_hash) for m in event.messages).values():
@@ -146,11 +156,6 @@ class _Batch:
                         self.messages.shorten(found, expiries[key])
             case Revoked() | Unrevoked():
                 changes.unrevoked = revoke(self._connection, mailbox, event)
-
-    def finish(self) -> None:
-        """Write what was gathered."""
-        self._write_stores()
-        self._usage.write(self._connection)
 
     def _write_stores(self) -> None:
         stores = self._stores
@@ -166,7 +171,7 @@ class _Batch:
             if changes is not None:
                 changes.created[row.hash] = row.expiry_ms
             self._usage.add(row.mailbox, row.namespace, 1, event.size, row.sequence)
-            if _settled(event, row):
+            if row.rank == row.sequence or _settled(event, row):
                 rows.append(row)
             else:
                 self.messages.insert_one(row, (), settled=False)
@@ -174,11 +179,12 @@ class _Batch:
         stores.clear()
 
     def _row(self, key: Key, event: Stored, arrived: Arrived) -> Row:
-        sequence, progress = arrived.sequence, self._progress
-        rank = sequence if event.rank is None else event.rank
-        if event.rank is None and sequence <= progress.highest_rank:
-            # A log put back from an older copy numbers anew: what comes now still lies behind what was there.
-            rank = max(rank, 1 + self.messages.highest_rank(key[0], event.namespace))
+        sequence, progress, rank = arrived.sequence, self._progress, event.rank
+        if rank is None:
+            rank = sequence
+            if sequence <= progress.highest_rank:
+                # A log put back from an older copy numbers anew: what comes now still lies behind what was there.
+                rank = max(rank, 1 + self.messages.highest_rank(key[0], event.namespace))
         progress.highest_rank = max(progress.highest_rank, rank)
         return Row(
             key[0],

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from services.swarm.adapters.event_codec import SEAL_BYTES
 from services.swarm.adapters.store.schema import HASH, ORDER
-from services.swarm.adapters.store.sql import insert_rows, select_pairs
+from services.swarm.adapters.store.sql import insert_flat, select_pairs
 from services.swarm.adapters.store.usage import Usage
 
 #: A message and the mailbox it lies in.
@@ -85,15 +85,18 @@ class Messages:
 
     def insert(self, rows: Sequence[Row]) -> None:
         """Insert new messages, in order of their events; the counters are the caller's."""
-        first = self.last_id + 1
-        self.last_id += len(rows)
-        insert_rows(self._connection, _INTO, [(*row, number) for number, row in enumerate(rows, first)])
-        entries: list[tuple[int, int, int, int]] = []
-        for number, row in enumerate(rows, first):
+        number = self.last_id
+        values: list[Any] = []
+        entries: list[int] = []
+        for row in rows:
+            number += 1
+            values += row
+            values.append(number)
             mailbox = row.mailbox
-            entries.append((mailbox, HASH, hash_key(row.hash), number))
-            entries.append((mailbox, ORDER + row.namespace, row.rank, number))
-        insert_rows(self._connection, _ENTRY, entries)
+            entries += (mailbox, HASH, hash_key(row.hash), number, mailbox, ORDER + row.namespace, row.rank, number)
+        self.last_id = number
+        insert_flat(self._connection, _INTO, 10, values)
+        insert_flat(self._connection, _ENTRY, 4, entries)
 
     def insert_one(self, row: Row, copies: Iterable[int], *, settled: bool) -> None:
         """Insert a message that has other copies in the log, or is not settled; the counters are the caller's.
@@ -119,7 +122,7 @@ class Messages:
         )
         if row.rank != known.rank:
             self._drop_entry(known.mailbox, ORDER + known.namespace, known.rank, known.id)
-            insert_rows(self._connection, _ENTRY, [(known.mailbox, ORDER + known.namespace, row.rank, known.id)])
+            insert_flat(self._connection, _ENTRY, 4, [known.mailbox, ORDER + known.namespace, row.rank, known.id])
 
     def add_copy(self, known: Known, sequence: int, gone: Sequence[int]) -> None:
         """Note a further copy in the log, and that older ones go."""

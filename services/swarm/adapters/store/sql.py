@@ -1,4 +1,4 @@
-"""SQL statements over many rows: one statement for up to 256, so that the interpreter's lock changes hands once."""
+"""SQL statements over many rows: one statement for up to 1,024, so that the interpreter's lock changes hands once."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ from itertools import chain
 from typing import Any, Final
 
 #: Rows of one statement, largest first; few sizes, so that SQLite parses each statement once.
-_SIZES: Final = (256, 64, 8, 1)
+_SIZES: Final = (1024, 256, 64, 8, 1)
 
 
-def insert_rows(connection: sqlite3.Connection, into: str, rows: Sequence[tuple[Any, ...]], conflict: str = "") -> None:
-    """Insert rows of the same width.
+def insert_flat(connection: sqlite3.Connection, into: str, width: int, values: list[Any], conflict: str = "") -> None:
+    """Insert rows given as one list of their values, which costs least.
 
     Args:
         connection: in a transaction.
         into: table, with columns in parentheses unless all are given.
-        rows: values of all of them.
+        width: values of a row.
+        values: of all rows, one after the other.
         conflict: an ``ON CONFLICT`` clause.
     """
-    start, end = 0, len(rows)
-    for size in _SIZES:
-        while end - start >= size:
-            part = rows[start : start + size]
-            connection.execute(_insert(into, len(part[0]), size, conflict), tuple(chain.from_iterable(part)))
-            start += size
+    start, end = 0, len(values)
+    for rows in _SIZES:
+        step = rows * width
+        while end - start >= step:
+            connection.execute(_insert(into, width, rows, conflict), values[start : start + step])
+            start += step
 
 
 def select_in(

@@ -8,7 +8,7 @@ from typing import Final
 
 from naisho.protocol.namespaces import classify
 from services.swarm.adapters.store.schema import COUNTERS, OPEN_SCOPE, OWNED_SCOPE
-from services.swarm.adapters.store.sql import insert_rows
+from services.swarm.adapters.store.sql import insert_flat
 
 _ADD: Final = (
     "ON CONFLICT DO UPDATE SET messages = messages + excluded.messages, "
@@ -51,6 +51,8 @@ class Usage:
     def write(self, connection: sqlite3.Connection) -> None:
         """Write the differences and begin anew."""
         if self._changed:
-            rows = [(mailbox, COUNTERS, scope, 0, *value) for (mailbox, scope), value in self._changed.items()]
-            insert_rows(connection, "entry", rows, _ADD)
+            values: list[int] = []
+            for (mailbox, scope), counted in self._changed.items():
+                values += (mailbox, COUNTERS, scope, 0, *counted)
+            insert_flat(connection, "entry", 7, values, _ADD)
             self._changed.clear()
