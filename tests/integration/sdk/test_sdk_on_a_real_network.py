@@ -15,12 +15,12 @@ from naisho import Client, Light, PathStatus, TextReceived
 from naisho.paths.choosing import Route
 from tests.networks import RunningNetwork
 
-PROCESSES = 5
+PROCESSES = 15
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNetwork]:
-    """A network of fifteen nodes in five processes."""
+    """A network of fifteen nodes, each in a process of its own: a frozen process is one frozen node."""
     with RunningNetwork(tmp_path_factory.mktemp("sdk") / "network", "--processes", str(PROCESSES)) as network:
         yield network
 
