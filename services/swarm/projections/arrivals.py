@@ -46,5 +46,7 @@ class Arrivals(NamedTuple):
     position: int
     #: What came before this reached up to here, and must be folded first.
     after: int
+    #: How many events wait in the log behind these, as far as it said.
+    behind: int = 0
     #: What the log has there, when no event of the follower's says so.
     anchor: Anchor | None = None

@@ -53,7 +53,7 @@ class ProjectionSettings:
     gather_each_s: float = 0.00125
     gather_most_s: float = 0.025
     ahead: int = 2
-    ahead_behind: int = 16
+    ahead_behind: int = 4
     idle_position_s: float = 10.0
 
 
@@ -198,7 +198,7 @@ class Projection:
             return (), arrived
         self._written = now
         anchor = None if arrived or self._folding else await self._anchor(batch.position)
-        arrivals = Arrivals(self.name, arrived, batch.position, self._handed, anchor)
+        arrivals = Arrivals(self.name, arrived, batch.position, self._handed, batch.pending, anchor)
         self._handed = max(self._handed, batch.position)
         self._folding += 1
         try:

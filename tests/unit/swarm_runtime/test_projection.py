@@ -37,14 +37,12 @@ class FlakyStore:
         self.full = 0
         self.folds: list[Arrivals] = []
 
-    def fold(self, arrivals: Arrivals) -> asyncio.Future[list[Changes | None]]:
+    async def fold(self, arrivals: Arrivals) -> list[Changes | None]:
         self.folds.append(arrivals)
         if self.full:
             self.full -= 1
-            failed: asyncio.Future[list[Changes | None]] = asyncio.get_running_loop().create_future()
-            failed.set_exception(sqlite3.OperationalError("database or disk is full"))
-            return failed
-        return self.store.fold(arrivals)
+            raise sqlite3.OperationalError("database or disk is full")
+        return await self.store.fold(arrivals)
 
 
 class Lab:

@@ -7,9 +7,9 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
-from services.swarm.adapters.store import schema
+from services.swarm.adapters.store import filling, schema
 from services.swarm.adapters.store.body_keys import drop_keys, keep_key, kept_keys
 from services.swarm.adapters.store.fold import Fold
 from services.swarm.adapters.store.progress import Progress, load_progress
@@ -43,10 +43,14 @@ class LocalStore:
         reader: reads what is committed.
     """
 
-    def __init__(self, writer: sqlite3.Connection, reader: sqlite3.Connection, retention: Retention) -> None:
-        self.reader = Reader(reader)
+    def __init__(self, folder: Path, opened: _Opened, retention: Retention, bounds: StoreBounds) -> None:
+        self.reader = Reader(opened.reader)
+        self._folder = folder
+        self._bounds = bounds
         self._fold = Fold(retention)
-        self._writer = Writer(writer, self._fold.forget)
+        self._writer = Writer(opened.writer, self._fold.forget)
+        self._empty = opened.empty
+        self._filling = False
 
     @classmethod
     async def open(cls, folder: Path, retention: Retention, settings: StoreBounds | None = None) -> Self:
@@ -56,17 +60,39 @@ class LocalStore:
             OSError: the folder cannot be made or written.
             sqlite3.OperationalError: another process has the store open.
         """
-        settings = settings or StoreBounds()
-        return cls(*await asyncio.to_thread(_open, folder, settings), retention)
+        bounds = settings or StoreBounds()
+        return cls(folder, await asyncio.to_thread(_open, folder, bounds), retention, bounds)
 
     @property
     def overwriting(self) -> bool:
         """Whether bytes of removed messages are still in the files."""
         return self._fold.overwritten
 
-    def fold(self, arrivals: Arrivals) -> asyncio.Future[list[Changes | None]]:
-        """Fold arrivals; the result, see ``Fold.apply``, comes when it is on the disk."""
-        return self._writer.run(lambda connection: self._fold.apply(connection, arrivals))
+    async def fold(self, arrivals: Arrivals) -> list[Changes | None]:
+        """Fold arrivals; the result, see ``Fold.apply``, comes when it is on the disk.
+
+        While much waits in the log an empty store is filled: until it is level, it is not on the disk for good, and
+        the reader finds nothing.
+        """
+        ready: asyncio.Future[None] | None = None
+        if self._empty and arrivals.behind >= filling.WORTH_IT:
+            self._filling = True
+            self.reader.change_to(schema.open_empty())
+            ready = self._writer.run_alone(filling.begin)
+        self._empty = False
+        folded = self._writer.run(lambda connection: self._fold.apply(connection, arrivals))
+        if ready is not None:
+            await ready
+        changes = await folded
+        if not arrivals.behind:
+            await self._end_filling()
+        return changes
+
+    async def _end_filling(self) -> None:
+        if self._filling:
+            self._filling = False
+            await self._writer.run_alone(lambda connection: filling.end(connection, self._folder))
+            self.reader.change_to(schema.open_for_reading(self._folder, self._bounds.reader_cache_bytes))
 
     def progress(self) -> asyncio.Future[list[Progress]]:
         """Return how far which shards are folded."""
@@ -136,18 +162,27 @@ class LocalStore:
 
     async def close(self) -> None:
         """Finish what is queued and close the file."""
+        await self._end_filling()
         await self._writer.close()
         self.reader.close()
 
 
-def _open(folder: Path, settings: StoreBounds) -> tuple[sqlite3.Connection, sqlite3.Connection]:
+class _Opened(NamedTuple):
+    writer: sqlite3.Connection
+    reader: sqlite3.Connection
+    empty: bool
+
+
+def _open(folder: Path, bounds: StoreBounds) -> _Opened:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
-        writer = schema.open_for_writing(folder, settings.writer_cache_bytes)
+        writer = schema.open_for_writing(folder, bounds.writer_cache_bytes)
     except sqlite3.OperationalError:
         raise
     except sqlite3.DatabaseError:
         # Damaged beyond reading: the log has it all.
         schema.forget(folder)
-        writer = schema.open_for_writing(folder, settings.writer_cache_bytes)
-    return writer, schema.open_for_reading(folder, settings.reader_cache_bytes)
+        writer = schema.open_for_writing(folder, bounds.writer_cache_bytes)
+    reader = schema.open_for_reading(folder, bounds.reader_cache_bytes)
+    empty = not any(group.position for group in load_progress(writer))
+    return _Opened(writer, reader, empty)

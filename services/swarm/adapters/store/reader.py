@@ -82,6 +82,11 @@ class Reader:
         """Close the connection."""
         self._connection.close()
 
+    def change_to(self, connection: sqlite3.Connection) -> None:
+        """Read on another connection from now on; the one before is closed."""
+        self._connection.close()
+        self._connection = connection
+
     @contextmanager
     def view(self, tag: bytes, now_ms: int) -> Iterator[StoreView]:
         """Look at one mailbox at one moment; nothing may be awaited within. What is not looked at costs nothing."""

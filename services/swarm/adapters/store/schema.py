@@ -8,6 +8,8 @@ from typing import Final
 
 #: Raised when the tables change; a file of another version is thrown away and filled from the log again.
 VERSION: Final = 1
+#: Stands in place of the version while an empty store is filled, see ``filling``.
+FILLING: Final = -1
 FILE: Final = "mailboxes.sqlite"
 #: Kinds of ``entry``. Order keys of namespace n (-32768 … 32767) have the kind ``ORDER`` + n.
 COUNTERS: Final = 0
@@ -133,6 +135,13 @@ def open_for_reading(folder: Path, cache_bytes: int) -> sqlite3.Connection:
     """Open a second connection that cannot change anything; the store must exist."""
     connection = _connect(folder / FILE, cache_bytes)
     connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def open_empty() -> sqlite3.Connection:
+    """Open a store in memory that holds nothing, to read from while the real one cannot be read."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.executescript(f"{_TABLES} {PROGRESS_TABLE}")
     return connection
 
 
