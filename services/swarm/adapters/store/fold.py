@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
-from services.swarm.adapters.store.messages import Key, Known, Messages, Row
+from services.swarm.adapters.store.messages import Key, Known, Messages, Row, RowValues
 from services.swarm.adapters.store.progress import Progress, load_progress, merged, save_progress
 from services.swarm.adapters.store.revocations import revoke
 from services.swarm.adapters.store.sql import insert_flat, select_in
@@ -42,6 +42,7 @@ class Fold:
         self._groups: list[Progress] | None = None
         self._last_id = 0
         self._last_mailbox = 0
+        self._remembers_all = False
 
     def forget(self) -> None:
         """Drop what is remembered of the tables: a transaction was rolled back, or somebody else changed them."""
@@ -62,6 +63,7 @@ class Fold:
             self._groups = load_progress(connection)
             self._last_id = connection.execute("SELECT max(id) FROM message").fetchone()[0] or 0
             self._last_mailbox = connection.execute("SELECT max(id) FROM mailbox").fetchone()[0] or 0
+            self._remembers_all = not self._last_mailbox
         groups = [group for group in self._groups if group.follower == arrivals.follower]
         if len(groups) == 1:
             return self._apply(connection, groups[0], arrivals)
@@ -93,10 +95,12 @@ class Fold:
         missing = {a.tag: a.shard for a in arrived if a.tag not in numbers}
         if len(numbers) + len(missing) > _REMEMBERED:
             numbers.clear()
+            self._remembers_all = False
             missing = {a.tag: a.shard for a in arrived}
         if missing:
-            query = "SELECT tag, id FROM mailbox WHERE tag IN ({})"
-            numbers.update(select_in(connection, query, list(missing)))
+            if not self._remembers_all:
+                query = "SELECT tag, id FROM mailbox WHERE tag IN ({})"
+                numbers.update(select_in(connection, query, list(missing)))
             made: list[Any] = []
             for tag, shard in missing.items():
                 if tag not in numbers:
@@ -158,45 +162,38 @@ class _Batch:
                 changes.unrevoked = revoke(self._connection, mailbox, event)
 
     def _write_stores(self) -> None:
+        """Write the stores that were gathered; here is where a replay spends its time."""
         stores = self._stores
         if not stores:
             return
         known = self.messages.find(stores)
-        rows: list[Row] = []
+        progress, add = self._progress, self._usage.add
+        rows: list[RowValues] = []
         for key, (event, arrived, changes) in stores.items():
-            row = self._row(key, event, arrived)
-            if (before := known.get(key)) is not None:
-                self._store_again(before, event, row, arrived.time_ns // _NS_PER_MS, changes)
+            mailbox, message_hash = key
+            _, namespace, timestamp_ms, expiry_ms, _, size, rank, _ = event
+            sequence = arrived.sequence
+            named = rank is not None
+            if rank is None:
+                rank = sequence
+                if sequence <= progress.highest_rank:
+                    # A log put back from an older copy numbers anew: what comes now still lies behind what was there.
+                    rank = max(rank, 1 + self.messages.highest_rank(mailbox, namespace))
+            progress.highest_rank = max(progress.highest_rank, rank)
+            period, sealed = arrived.period, arrived.sealed
+            row = (mailbox, namespace, rank, message_hash, timestamp_ms, expiry_ms, sequence, period, sealed)
+            if key in known:
+                self._store_again(known[key], event, Row._make(row), arrived.time_ns // _NS_PER_MS, changes)
                 continue
             if changes is not None:
-                changes.created[row.hash] = row.expiry_ms
-            self._usage.add(row.mailbox, row.namespace, 1, event.size, row.sequence)
-            if row.rank == row.sequence or _settled(event, row):
+                changes.created[message_hash] = expiry_ms
+            add(mailbox, namespace, 1, size, sequence)
+            if named or rank == sequence:
                 rows.append(row)
             else:
-                self.messages.insert_one(row, (), settled=False)
+                self.messages.insert_one(Row._make(row), (), settled=False)
         self.messages.insert(rows)
         stores.clear()
-
-    def _row(self, key: Key, event: Stored, arrived: Arrived) -> Row:
-        sequence, progress, rank = arrived.sequence, self._progress, event.rank
-        if rank is None:
-            rank = sequence
-            if sequence <= progress.highest_rank:
-                # A log put back from an older copy numbers anew: what comes now still lies behind what was there.
-                rank = max(rank, 1 + self.messages.highest_rank(key[0], event.namespace))
-        progress.highest_rank = max(progress.highest_rank, rank)
-        return Row(
-            key[0],
-            event.namespace,
-            rank,
-            key[1],
-            event.timestamp_ms,
-            event.expiry_ms,
-            sequence,
-            arrived.period,
-            arrived.sealed,
-        )
 
     def _store_again(self, before: Known, event: Stored, row: Row, time_ms: int, changes: Changes | None) -> None:
         self._usage.add(row.mailbox, row.namespace, 0, 0, row.sequence)

@@ -38,6 +38,10 @@ class Known(NamedTuple):
     sealed_bytes: int
 
 
+#: The values of a ``Row``, as plain as they are quickest made.
+RowValues = tuple[int, int, int, bytes, int, int, int, int, bytes]
+
+
 class Row(NamedTuple):
     """A message's row to be inserted."""
 
@@ -83,7 +87,7 @@ class Messages:
         found = map(Known._make, select_pairs(self._connection, _FIND, places))
         return {key: row for row in found if (key := (row.mailbox, row.hash)) in wanted}
 
-    def insert(self, rows: Sequence[Row]) -> None:
+    def insert(self, rows: Sequence[RowValues]) -> None:
         """Insert new messages, in order of their events; the counters are the caller's."""
         number = self.last_id
         values: list[Any] = []
@@ -92,8 +96,8 @@ class Messages:
             number += 1
             values += row
             values.append(number)
-            mailbox = row.mailbox
-            entries += (mailbox, HASH, hash_key(row.hash), number, mailbox, ORDER + row.namespace, row.rank, number)
+            mailbox, namespace, rank, message_hash = row[:4]
+            entries += (mailbox, HASH, hash_key(message_hash), number, mailbox, ORDER + namespace, rank, number)
         self.last_id = number
         insert_flat(self._connection, _INTO, 10, values)
         insert_flat(self._connection, _ENTRY, 4, entries)
