@@ -168,6 +168,8 @@ class Following:
     async def _level(self, name: str, shards: frozenset[int], end: int) -> None:
         """Hold the shards whole once everything that the log had by now is folded, and give it what it lost."""
         await self._projections[name].reached(end)
+        # More may have come meanwhile, so that the store does not know that it is level.
+        await self._store.end_filling()
         self._set(held=self.held | shards)
         if name == MAIN and self.mending:
             await self._mend()

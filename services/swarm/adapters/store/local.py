@@ -51,6 +51,7 @@ class LocalStore:
         self._writer = Writer(opened.writer, self._fold.forget)
         self._empty = opened.empty
         self._filling = False
+        self._ending = asyncio.Lock()
 
     @classmethod
     async def open(cls, folder: Path, retention: Retention, settings: StoreBounds | None = None) -> Self:
@@ -71,8 +72,8 @@ class LocalStore:
     async def fold(self, arrivals: Arrivals) -> list[Changes | None]:
         """Fold arrivals; the result, see ``Fold.apply``, comes when it is on the disk.
 
-        While much waits in the log an empty store is filled: until it is level, it is not on the disk for good, and
-        the reader finds nothing.
+        While much waits in the log an empty store is filled: until it is level, it is not on the disk for good, the
+        reader finds nothing, and nobody is told what has changed.
         """
         ready: asyncio.Future[None] | None = None
         if self._empty and arrivals.behind >= filling.WORTH_IT:
@@ -85,14 +86,16 @@ class LocalStore:
             await ready
         changes = await folded
         if not arrivals.behind:
-            await self._end_filling()
-        return changes
+            await self.end_filling()
+        return [None] * len(changes) if self._filling else changes
 
-    async def _end_filling(self) -> None:
-        if self._filling:
-            self._filling = False
-            await self._writer.run_alone(lambda connection: filling.end(connection, self._folder))
-            self.reader.change_to(schema.open_for_reading(self._folder, self._bounds.reader_cache_bytes))
+    async def end_filling(self) -> None:
+        """Have everything that is folded on the disk for good, and readable; before anybody relies on it."""
+        async with self._ending:
+            if self._filling:
+                await self._writer.run_alone(lambda connection: filling.end(connection, self._folder))
+                self.reader.change_to(schema.open_for_reading(self._folder, self._bounds.reader_cache_bytes))
+                self._filling = False
 
     def progress(self) -> asyncio.Future[list[Progress]]:
         """Return how far which shards are folded."""
@@ -162,7 +165,7 @@ class LocalStore:
 
     async def close(self) -> None:
         """Finish what is queued and close the file."""
-        await self._end_filling()
+        await self.end_filling()
         await self._writer.close()
         self.reader.close()
 
@@ -184,5 +187,6 @@ def _open(folder: Path, bounds: StoreBounds) -> _Opened:
         schema.forget(folder)
         writer = schema.open_for_writing(folder, bounds.writer_cache_bytes)
     reader = schema.open_for_reading(folder, bounds.reader_cache_bytes)
-    empty = not any(group.position for group in load_progress(writer))
+    # One that began anew because the log lost everything is not empty: it may hold the only copies.
+    empty = not any(group.position for group in load_progress(writer)) and not schema.holds_mail(writer)
     return _Opened(writer, reader, empty)

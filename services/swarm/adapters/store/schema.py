@@ -138,6 +138,11 @@ def open_for_reading(folder: Path, cache_bytes: int) -> sqlite3.Connection:
     return connection
 
 
+def holds_mail(connection: sqlite3.Connection) -> bool:
+    """Tell whether anything was ever folded into a store."""
+    return connection.execute("SELECT 1 FROM mailbox LIMIT 1").fetchone() is not None
+
+
 def open_empty() -> sqlite3.Connection:
     """Open a store in memory that holds nothing, to read from while the real one cannot be read."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
