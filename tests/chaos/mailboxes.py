@@ -86,6 +86,20 @@ async def listing(http: httpx.AsyncClient, place: Place, keys: AccountKeys, name
     return found
 
 
+async def missing(http: httpx.AsyncClient, place: Place, keys: AccountKeys, hashes: Sequence[str]) -> set[str]:
+    """Return which messages one node does not have.
+
+    Raises:
+        httpx.HTTPError: the node does not answer, or refuses.
+    """
+    there: set[str] = set()
+    for start in range(0, len(hashes), 1000):
+        now, some = now_ms(), hashes[start : start + 1000]
+        params = signed(keys, storage_texts.get_expiries(now, some)) | {"messages": some, "timestamp": now}
+        there.update((await ask(http, place, "get_expiries", params)).raise_for_status().json()["expiries"])
+    return {*hashes} - there
+
+
 def check_results(
     answer: Mapping[str, Any], places: Sequence[Place], text: Callable[[Mapping[str, Any]], bytes]
 ) -> list[tuple[str, Mapping[str, Any]]]:

@@ -19,7 +19,7 @@ from naisho.protocol import storage_texts
 from naisho.protocol.message_hash import message_hash
 from tests.chaos.accidents import Place
 from tests.chaos.ledger import Entry, Ledger
-from tests.chaos.mailboxes import ask, check_results, listing, now_ms, signed
+from tests.chaos.mailboxes import ask, check_results, listing, missing, now_ms, signed
 
 LIFE_MS = 3_600_000
 #: Between two requests of one writer, and after one that was refused.
@@ -79,36 +79,36 @@ class Stream:
                 await asyncio.sleep(PAUSE_S)
 
     async def until_whole(self, since: float) -> None:
-        """Wait until every member has acknowledged a store since a time, and lists what is due then."""
+        """Wait until every member has acknowledged a store since a time, and has what is due then."""
         async with asyncio.timeout(WHOLE_WITHIN_S):
             while {name for when, name in self.acknowledgements if when > since} < {p.name for p in self.places}:  # noqa: ASYNC110 - as above
                 await asyncio.sleep(PAUSE_S)
-        await self.until_listed()
+        await self.until_all_have()
 
-    async def until_listed(self) -> None:
-        """Wait until every member lists what is due now."""
+    async def until_all_have(self) -> None:
+        """Wait until every member has what is due now."""
         due = {ledger: ledger.due() for ledger in self._ledgers}
         async with asyncio.timeout(WHOLE_WITHIN_S):
             for place in self.places:
                 for ledger, names in due.items():
-                    while not await self._lists(place, ledger, names):  # noqa: ASYNC110 - nobody tells
+                    while not await self._has(place, ledger, names):  # noqa: ASYNC110 - nobody tells
                         await asyncio.sleep(LOOK_EVERY_S)
 
     async def check(self) -> int:
         """Hold every mailbox of every member against its ledger; return how many messages are there."""
-        await self.until_listed()
+        await self.until_all_have()
         total = 0
         for ledger in self._ledgers:
             listings = {place.name: await listing(self._http, place, ledger.keys) for place in self.places}
             total += ledger.check(listings, time.monotonic())
         return total
 
-    async def _lists(self, place: Place, ledger: Ledger, names: Sequence[str]) -> bool:
+    async def _has(self, place: Place, ledger: Ledger, names: Sequence[str]) -> bool:
         try:
-            found = {listed.hash for listed in await listing(self._http, place, ledger.keys)}
+            gone = await missing(self._http, place, ledger.keys, names)
         except httpx.HTTPError:
             return False
-        return all(name in found or ledger.entries[name].deleting for name in names)
+        return all(ledger.entries[name].deleting for name in gone)
 
     async def _write(self, ledger: Ledger, number: int) -> None:
         for place in cycle([*self.places[number:], *self.places[:number]]):

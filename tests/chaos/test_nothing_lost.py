@@ -141,7 +141,13 @@ async def test_two_accidents_at_once(scene: Scene) -> None:
         await asyncio.sleep(random.uniform(0, 2))
         await scene.node_killed(random.randrange(3))
 
+    async def wiped_and_killed_again() -> None:
+        await scene.node_wiped()
+        await asyncio.sleep(random.uniform(0.3, 1.5))
+        await scene.node_killed(1)
+
     pairs = {
+        "one node wiped, and killed while it fills": wiped_and_killed_again,
         "the log put back, one node killed meanwhile": both(scene.log_put_back, killed_soon),
         "the log put back, one node wiped": both(scene.log_put_back, scene.node_wiped),
         "the log put back, one node asleep": both(scene.log_put_back, lambda: scene.node_asleep(4)),
