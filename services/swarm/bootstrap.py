@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator, Iterable
+from functools import partial
 from typing import Final
 
 from naisho.protocol import network_file
@@ -19,6 +20,8 @@ from services.chassis.lifecycle import Lifecycle
 from services.chassis.nats.names import NetworkNames
 from services.chassis.packed import Reply
 from services.chassis.settings import Address, Duration
+from services.chassis.telemetry import Metrics, TelemetryEndpoint
+from services.swarm import instruments as table
 from services.swarm.adapters.following import FollowingSettings, Wanted
 from services.swarm.adapters.local_mailbox import LocalMailbox
 from services.swarm.adapters.log_access import LogAccess
@@ -69,6 +72,7 @@ class SwarmService:
         self._logs: LogAccess | None = None
         self._store: LocalStore | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._telemetry: TelemetryEndpoint | None = None
 
     async def start(self) -> None:
         """Connect, open the store, join the network, begin to follow and to answer.
@@ -121,6 +125,9 @@ class SwarmService:
         ]
         if settings.mailbox is not None:
             await self._socket.start(settings.mailbox)
+        if settings.telemetry is not None:
+            self._telemetry = TelemetryEndpoint(*settings.telemetry, [self.measure(0)], [self.lifecycle])
+            await self._telemetry.start()
 
     async def drain(self) -> None:
         """Take nothing new; finish what is in hand."""
@@ -129,6 +136,8 @@ class SwarmService:
     async def stop(self) -> None:
         """Give everything back."""
         await self._socket.stop()
+        if self._telemetry is not None:
+            await self._telemetry.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -136,6 +145,25 @@ class SwarmService:
             await self._store.close()
         if self._logs is not None:
             await self._logs.close()
+
+    def measure(self, node: int) -> Metrics:
+        """Return the started service's metrics; ``node`` tells it apart from others in the process."""
+        runtime = self.runtime
+        metrics = Metrics("swarm", node, table.INSTRUMENTS)
+        for outcome in table.OUTCOMES:
+            metrics.watch(table.COMMANDS, partial(getattr, runtime.mailboxes, outcome), outcome=outcome)
+        metrics.watch(table.UNDER_WAY, lambda: runtime.mailboxes.in_flight)
+        metrics.watch(table.SIGNED, lambda: runtime.witness.signed)
+        metrics.watch(table.SILENT, lambda: runtime.inquiries.silent)
+        metrics.watch(table.POSITION, lambda: runtime.projection.position)
+        metrics.watch(table.BEHIND, lambda: runtime.projection.behind)
+        metrics.watch(table.HELD, lambda: len(runtime.following.held))
+        metrics.watch(table.MENDING, lambda: int(runtime.following.mending))
+        metrics.watch(table.CHANGED_LOGS, lambda: runtime.following.changed_logs)
+        metrics.watch(table.APPENDED_AGAIN, lambda: runtime.mender.appended)
+        metrics.watch(table.UNREADABLE, lambda: runtime.projection.unreadable)
+        metrics.watch(table.UNOPENED, lambda: runtime.mailboxes.unopened)
+        return metrics
 
     # What the mailboxes are asked for.
 

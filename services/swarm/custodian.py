@@ -17,7 +17,9 @@ from services.chassis.clock import Clock, SystemClock
 from services.chassis.hosting import run
 from services.chassis.lifecycle import Lifecycle
 from services.chassis.nats.names import NetworkNames
-from services.chassis.settings import HOUR, Duration, Range, SettingsError, read_settings
+from services.chassis.settings import HOUR, Address, Duration, Range, SettingsError, read_settings
+from services.chassis.telemetry import Metrics, TelemetryEndpoint
+from services.swarm import instruments as table
 from services.swarm.adapters.custody.custodian import Custodian, CustodianSettings
 from services.swarm.adapters.custody.ledger import Ledger
 from services.swarm.adapters.log_access import LogAccess
@@ -33,6 +35,8 @@ class CustodySettings:
     #: Folder of its ledger; its alone.
     data: Path
     nats: NatsUserSettings
+    #: Where ``/metrics``, ``/livez`` and ``/readyz`` answer; nowhere if absent. Not a public address.
+    telemetry: Address | None = None
     #: Copies of messages erased per second, at most: each costs the log milliseconds, and everybody waits meanwhile.
     per_second: Annotated[float, Range(0.1, 1000)] = 20.0
     #: As every node has it.
@@ -58,6 +62,7 @@ class CustodianService:
         self._logs: LogAccess | None = None
         self._ledger: Ledger | None = None
         self._task: asyncio.Task[None] | None = None
+        self._telemetry: TelemetryEndpoint | None = None
 
     async def start(self) -> None:
         """Connect and begin to follow.
@@ -83,12 +88,17 @@ class CustodianService:
         )
         self._logs.connection.on_reconnect(self.custodian.begin_again)
         self._task = self.lifecycle.spawn(self.custodian.run(), "custody")
+        if settings.telemetry is not None:
+            self._telemetry = TelemetryEndpoint(*settings.telemetry, [self.measure(0)], [self.lifecycle])
+            await self._telemetry.start()
 
     async def drain(self) -> None:
         """Nothing is in hand that would not wait."""
 
     async def stop(self) -> None:
         """Give everything back."""
+        if self._telemetry is not None:
+            await self._telemetry.close()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -96,6 +106,16 @@ class CustodianService:
             self._ledger.close()
         if self._logs is not None:
             await self._logs.close()
+
+    def measure(self, node: int) -> Metrics:
+        """Return the started service's metrics; ``node`` tells it apart from others in the process."""
+        custodian = self.custodian
+        metrics = Metrics("custodian", node, table.CUSTODY)
+        metrics.watch(table.BACKLOG, lambda: custodian.backlog)
+        metrics.watch(table.COPIES, lambda: custodian.copies_erased)
+        metrics.watch(table.KEYS, lambda: custodian.keys_erased)
+        metrics.watch(table.SPARED, lambda: custodian.spared)
+        return metrics
 
 
 def bootstrap(settings: CustodySettings, *, clock: Clock | None = None) -> CustodianService:

@@ -103,6 +103,8 @@ class SwarmSettings:
     nats: NatsUserSettings
     #: Unix socket to answer `onion` on; absent when both live in one process.
     mailbox: Path | None = None
+    #: Where ``/metrics``, ``/livez`` and ``/readyz`` answer; nowhere if absent. Not a public address.
+    telemetry: Address | None = None
     #: How long one body key is used: a message is sealed under the key of the period that its expiry lies in. The
     #: same at every node, for the life of the network.
     key_period: Annotated[Duration, Range(0.5)] = field(default=Duration(HOUR))

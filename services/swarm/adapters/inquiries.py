@@ -71,6 +71,11 @@ class Inquiries:
         self._open: dict[bytes, Inquiry] = {}
         self._misses: dict[str, int] = {}
 
+    @property
+    def silent(self) -> int:
+        """How many members let inquiries pass lately."""
+        return len(self._misses)
+
     def open(self, command: Command, mailbox: bytes, members: Sequence[str]) -> Inquiry:
         """Begin an inquiry; nothing is asked yet.
 

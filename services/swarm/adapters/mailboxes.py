@@ -67,6 +67,8 @@ class SwarmMailboxes:
 
     Attributes:
         in_flight: commands under way.
+        answered: commands carried out.
+        refused: commands that were not, or not in time.
         unopened: messages left out of listings because their key is gone.
     """
 
@@ -85,6 +87,8 @@ class SwarmMailboxes:
         settings: MailboxSettings | None = None,
     ) -> None:
         self.in_flight = 0
+        self.answered = 0
+        self.refused = 0
         self.unopened = 0
         self._reader = reader
         self._projection = projection
@@ -105,8 +109,17 @@ class SwarmMailboxes:
 
     async def execute(self, command: Command) -> SwarmAnswer:
         """See ``Mailboxes.execute``."""
-        if self.busy:
-            raise Refused(503, _BUSY)
+        try:
+            if self.busy:
+                raise Refused(503, _BUSY)
+            answer = await self._execute(command)
+        except Refused:
+            self.refused += 1
+            raise
+        self.answered += 1
+        return answer
+
+    async def _execute(self, command: Command) -> SwarmAnswer:
         settings = self._settings
         self.in_flight += 1
         place = self._subjects.place(command.account)

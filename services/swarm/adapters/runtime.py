@@ -83,6 +83,7 @@ class MailRuntime:
         post: receipts; joins a swarm.
         mender: gives the log what it lacks.
         witness: this member's results.
+        inquiries: what other members are asked for.
     """
 
     def __init__(
@@ -113,7 +114,7 @@ class MailRuntime:
             store.reader, self.projection, node_key, clock, remember_s=bounds.members_s + bounds.own_s
         )
         self.post = ReceiptPost(connection, names, node_key.public)
-        self._inquiries = Inquiries(own, self.witness, self.post.send_note)
+        self.inquiries = Inquiries(own, self.witness, self.post.send_note)
         self._keys = PeriodKeys(keys, names.key, settings.key_period_ms, store.keep_key)
         drafter = Drafter(store.reader, self._keys, clock, bounds.retention, margin_s=settings.margin_s)
         self.mailboxes = SwarmMailboxes(
@@ -123,7 +124,7 @@ class MailRuntime:
             drafter=drafter,
             keys=self._keys,
             subjects=MailboxSubjects(names, mailbox_key),
-            inquiries=self._inquiries,
+            inquiries=self.inquiries,
             members=members,
             clock=clock,
             settings=bounds,
@@ -176,7 +177,7 @@ class MailRuntime:
 
     def _on_receipt(self, member: str, token: bytes, answer: bytes) -> None:
         if not self._agreement.hear(member, token):
-            self._inquiries.hear(member, token, answer)
+            self.inquiries.hear(member, token, answer)
 
     def _on_following(self) -> None:
         # Whoever has mended and only waits for the others is level: else all would wait for each other.
