@@ -9,6 +9,7 @@ from typing import Final, Self, TypeVar
 
 from services.chassis.clock import Clock
 from services.chassis.eventlog.jetstream import JetStreamLog
+from services.chassis.eventlog.jetstream_follower import FollowerBounds
 from services.chassis.eventlog.port import EventLogError
 from services.chassis.nats.connection import NatsConnection
 from services.chassis.nats.errors import NatsError
@@ -19,6 +20,9 @@ from services.swarm.settings import NatsUserSettings
 #: How long the log's servers and streams are waited for at the start.
 _PATIENCE_S: Final = 30.0
 _PAUSE_S: Final = 0.1
+
+#: Many nodes may replay at the same time in one process: what each holds of its log in memory stays small.
+_FOLLOWER: Final = FollowerBounds(window=2048, pull_bytes=2 * 1024 * 1024)
 
 T = TypeVar("T")
 
@@ -52,7 +56,8 @@ class LogAccess:
         """
         connection = await _patiently(partial(NatsConnection.connect, _settings(settings, user)), clock)
         try:
-            mail = await _patiently(partial(JetStreamLog.open, connection, names.mail_stream), clock)
+            opened = partial(JetStreamLog.open, connection, names.mail_stream, follower_bounds=_FOLLOWER)
+            mail = await _patiently(opened, clock)
             keys = await _patiently(partial(JetStreamLog.open, connection, names.keys_stream), clock)
         except BaseException:
             await connection.close()

@@ -106,6 +106,7 @@ class Projection:
         #: Where the batches reach that were handed to the store.
         self._handed = 0
         self._folding = 0
+        #: Everything that the log stored up to this moment is folded.
         self._log_time_ms = 0
 
     def observe(self, observer: Observer) -> None:
@@ -153,13 +154,15 @@ class Projection:
         try:
             async for batch in follower:
                 crowded = bool(under_way) and not under_way[-1].done()
-                under_way.append(asyncio.ensure_future(self._fold(batch, follower)))
+                arrivals, log_time_ms = self._take(batch)
+                under_way.append(asyncio.ensure_future(self._fold(arrivals, log_time_ms, follower)))
                 ahead = self._settings.ahead_behind if batch.pending else self._settings.ahead
+                gathered = 0 if batch.pending else len(batch.events)
+                del batch, arrivals  # a replay's batches are large, and decoded by now
                 while len(under_way) > ahead or (under_way and under_way[0].done()):
                     await under_way.pop(0)
-                if (crowded or len(batch.events) > 1) and not batch.pending:
-                    gather_s = min(len(batch.events) * self._settings.gather_each_s, self._settings.gather_most_s)
-                    await self._clock.sleep(gather_s)
+                if gathered > 1 or (gathered and crowded):
+                    await self._clock.sleep(min(gathered * self._settings.gather_each_s, self._settings.gather_most_s))
             await asyncio.gather(*under_way)  # whose failure has closed the follower
         finally:
             self.following = False
@@ -168,41 +171,47 @@ class Projection:
                 fold.cancel()
             await asyncio.gather(*under_way, return_exceptions=True)
 
-    async def _fold(self, batch: Batch, follower: Follower) -> None:
+    def _take(self, batch: Batch) -> tuple[Arrivals, int]:
+        """Decode a batch; also tell up to which moment everything that the log stored is in it."""
+        self.behind = batch.pending
+        arrived = self._read(batch.events)
+        log_time_ms = 0
+        if not batch.pending:
+            log_time_ms = self._clock.now_ms()
+        elif batch.events:
+            log_time_ms = batch.events[-1].time_ns // 1_000_000
+        return Arrivals(self.name, arrived, batch.position, 0, batch.pending), log_time_ms
+
+    async def _fold(self, arrivals: Arrivals, log_time_ms: int, follower: Follower) -> None:
         try:
-            changes, arrived = await self._write(batch)
+            changes = await self._write(arrivals)
         except BaseException:
-            await (
-                follower.close()
-            )  # what comes next cannot be folded either: all begins anew behind what is on the disk
+            # What comes next cannot be folded either: all begins anew behind what is on the disk.
+            await follower.close()
             raise
-        self.position = max(self.position, batch.position)
-        if batch.pending and batch.events:
-            self._log_time_ms = batch.events[-1].time_ns // 1_000_000
-        elif not batch.pending:
-            self._log_time_ms = self._clock.now_ms()
-        if arrived:
+        self.position = max(self.position, arrivals.position)
+        self._log_time_ms = max(self._log_time_ms, log_time_ms)
+        if arrivals.events:
             for observer in self._observers:
-                observer(arrived, changes)
+                observer(arrivals.events, changes)
         while self._waiting and self._waiting[0][0] <= self.position:
             done = heapq.heappop(self._waiting)[2]
             if not done.done():
                 done.set_result(None)
 
-    async def _write(self, batch: Batch) -> tuple[Sequence[Changes | None], list[Arrived]]:
-        """Hand a batch to the store; a position that moved without events is written now and then."""
-        self.behind = batch.pending
-        arrived = self._read(batch.events)
+    async def _write(self, arrivals: Arrivals) -> Sequence[Changes | None]:
+        """Hand arrivals to the store; a position that moved without events is written now and then."""
         now = self._clock.monotonic()
-        if not arrived and not self._folding and now - self._written < self._settings.idle_position_s:
-            return (), arrived
+        alone = not arrivals.events and not self._folding
+        if alone and now - self._written < self._settings.idle_position_s:
+            return ()
         self._written = now
-        anchor = None if arrived or self._folding else await self._anchor(batch.position)
-        arrivals = Arrivals(self.name, arrived, batch.position, self._handed, batch.pending, anchor)
-        self._handed = max(self._handed, batch.position)
+        anchor = await self._anchor(arrivals.position) if alone else None
+        arrivals = arrivals._replace(after=self._handed, anchor=anchor)
+        self._handed = max(self._handed, arrivals.position)
         self._folding += 1
         try:
-            return await self._store.fold(arrivals), arrived
+            return await self._store.fold(arrivals)
         finally:
             self._folding -= 1
 
