@@ -49,7 +49,7 @@ class Scene:
             await stream.acknowledged(BEFORE)
             self._struck = time.time()
             await accident()
-            await stream.until_whole(self._struck)
+            await stream.until_whole(time.time())
             seconds = time.time() - self._struck
             await stream.acknowledged(AFTER)
         there = await stream.check()
