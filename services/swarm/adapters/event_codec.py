@@ -121,8 +121,8 @@ def decode_flat(payload: bytes) -> tuple[bytes, Event, int, bytes]:
         stored.expiry_ms,
         None,
         size,
-        stored.rank if stored.HasField("rank") else None,
-        tuple(stored.replaces) if stored.replaces else (),
+        stored.rank or None,
+        tuple(stored.replaces) if stored.rank else (),
     )
     return event_id, event, stored.key_period, sealed
 

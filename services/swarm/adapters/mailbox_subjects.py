@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
@@ -15,6 +16,7 @@ from services.swarm.projections.arrivals import Arrived
 
 TAG_BYTES: Final = 16
 _TAG_DIGITS: Final = 2 * TAG_BYTES
+_SHARD_NUMBERS: Final = {f"{shard:02x}": shard for shard in range(ring.SHARDS)}
 _SHARD: Final = slice(-_TAG_DIGITS - 3, -_TAG_DIGITS - 1)
 
 
@@ -61,17 +63,20 @@ def tag_of(subject: str) -> bytes:
     return tag
 
 
-def arrive(logged: LoggedEvent, *, young: bool) -> Arrived | None:
-    """Read an event as the log delivered it; ``None`` if it is no mailbox event that this version can read."""
-    sequence, subject, payload, time_ns = logged
-    try:
-        event_id, event, period, sealed = decode_flat(payload)
-        shard = int(subject[_SHARD], 16)
-        tag = tag_of(subject)
-    except (UnreadableEvent, ValueError):
-        return None
-    if isinstance(event, Stored):
-        if not LOWEST <= event.namespace <= HIGHEST:
-            return None
-        payload = b""
-    return Arrived(sequence, time_ns, shard, tag, event_id, event, period, sealed, payload, young)
+def arrive(events: Iterable[LoggedEvent], *, young_since_ns: int) -> list[Arrived]:
+    """Read events as the log delivered them; what is no mailbox event that this version can read is left out."""
+    arrived: list[Arrived] = []
+    for sequence, subject, payload, time_ns in events:
+        try:
+            event_id, event, period, sealed = decode_flat(payload)
+            shard, tag = _SHARD_NUMBERS[subject[_SHARD]], tag_of(subject)
+        except (UnreadableEvent, KeyError, ValueError):
+            continue
+        kept = payload
+        if isinstance(event, Stored):
+            if not LOWEST <= event.namespace <= HIGHEST:
+                continue
+            kept = b""
+        young = time_ns >= young_since_ns
+        arrived.append(Arrived(sequence, time_ns, shard, tag, event_id, event, period, sealed, kept, young))
+    return arrived

@@ -26,8 +26,8 @@ class FoldingStore(Protocol):
 class Decoder(Protocol):
     """Reads what the log delivers."""
 
-    def __call__(self, logged: LoggedEvent, *, young: bool) -> Arrived | None:
-        """Return the event, or ``None`` if it is no mailbox event that this version can read."""
+    def __call__(self, events: Sequence[LoggedEvent], *, young_since_ns: int) -> list[Arrived]:
+        """Return the events without those that are no mailbox events that this version can read."""
         ...
 
 
@@ -218,12 +218,11 @@ class Projection:
     async def _anchor(self, position: int) -> Anchor | None:
         """Look at what the log has at a position that moved without events of ours."""
         event = await self._log.read(position)
-        arrived = None if event is None else self._decode(event, young=False)
-        return None if arrived is None else Anchor(arrived.sequence, arrived.event_id, arrived.time_ns)
+        arrived = [] if event is None else self._decode([event], young_since_ns=0)
+        return Anchor(arrived[0].sequence, arrived[0].event_id, arrived[0].time_ns) if arrived else None
 
     def _read(self, events: Sequence[LoggedEvent]) -> list[Arrived]:
-        young_since = self._clock.now_ms() * 1_000_000 - int(self._settings.young_s * 1e9)
-        arrived = [self._decode(event, young=event.time_ns >= young_since) for event in events]
-        readable = [a for a in arrived if a is not None]
-        self.unreadable += len(arrived) - len(readable)
-        return readable
+        young_since_ns = self._clock.now_ms() * 1_000_000 - int(self._settings.young_s * 1e9)
+        arrived = self._decode(events, young_since_ns=young_since_ns)
+        self.unreadable += len(events) - len(arrived)
+        return arrived

@@ -14,7 +14,7 @@ from services.chassis.eventlog.port import LoggedEvent
 from services.swarm.adapters.event_codec import SealedBody, encode
 from services.swarm.adapters.mailbox_subjects import arrive as read_event
 from services.swarm.adapters.store.local import LocalStore
-from services.swarm.domain.events import Stored
+from services.swarm.domain.events import Deleted, DeletedMessage, Stored
 from services.swarm.domain.evolve import Changes
 from services.swarm.projections.arrivals import Arrivals, Arrived
 from services.swarm.projections.projection import Projection, ProjectionSettings
@@ -135,6 +135,12 @@ async def test_a_batch_behind_a_hole_is_refused(lab: Lab, arrive: Any, stored: A
     await store.fold(Arrivals("main", [arrive(5, stored(5))], 5, 4))
 
 
-def test_a_subject_that_is_no_mailbox_is_no_event() -> None:
-    logged = LoggedEvent(1, "n.swarm.zz.short", payload(1), 0)
-    assert read_event(logged, young=True) is None
+def test_what_is_no_mailbox_event_is_left_out() -> None:
+    changes = encode(b"c" * 16, Deleted((DeletedMessage(b"h" * 32, 0, (7,)),)))
+    odd = {2: changes, 3: b"\xff", 4: payload(4, namespace=40_000), 5: payload(5)[:-1]}
+    subjects = {6: "n.swarm.zz.short", 7: f"n.swarm.xx.{'ab' * 16}", 8: "short"}
+    events = [LoggedEvent(n, subjects.get(n, SUBJECT), odd.get(n, payload(n)), n) for n in range(1, 11)]
+    arrived = read_event(events, young_since_ns=9)
+    assert [a.sequence for a in arrived] == [1, 2, 9, 10]
+    assert [a.young for a in arrived] == [False, False, True, True]
+    assert [a.payload for a in arrived] == [b"", changes, b"", b""], "a store's bytes are kept once"
