@@ -32,7 +32,7 @@ async def test_a_node_that_knows_our_address_is_never_asked_for_a_mailbox(networ
         know_address = {node.key for node in seeds} | set(alice.reach().paths.pinned())
         assert alice.reach().directory.acquainted == know_address
         asked = {one.destination for one in network.carried}
-        assert len(asked) > 5
+        assert len(asked) >= 3  # of the eight that are left; which, is chance
         assert know_address.isdisjoint(asked)
 
 
