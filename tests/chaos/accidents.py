@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import shutil
 import signal
 import threading
@@ -14,12 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from tests.networks import RunningNetwork
 
 #: What every network of this folder has: each role its own process, and nobody told to ask less often.
 OPTIONS = ("--nodes", "3", "--separate-roles")
 UNHURRIED = {"rate.burst": "1000000", "rate.per_second": "1000000"}
-ENDED_WITHIN_S = 10.0
+ENDED_WITHIN_S, SERVES_WITHIN_S = 10.0, 10.0
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,20 @@ class StruckNetwork(RunningNetwork):
     def __init__(self, home: Path, *options: str, settings: Mapping[str, Mapping[str, Any]] | None = None) -> None:
         super().__init__(home, *options, settings=settings)
         self._one_at_a_time = threading.Lock()
+
+    def start(self) -> None:
+        """Start, and wait until every node serves: one that is active may take up the newest directory still."""
+        super().start()
+        # Anybody may read this namespace; a node of another swarm refuses, and serves.
+        body = {"method": "retrieve", "params": {"pubkey": "05" + secrets.token_hex(32), "namespace": -10}}
+        give_up = time.monotonic() + SERVES_WITHIN_S
+        with httpx.Client(verify=False, trust_env=False) as http:
+            for place in self.places():
+                while (
+                    http.post(f"{place.url}/storage_rpc/v1", json=body).status_code == httpx.codes.SERVICE_UNAVAILABLE
+                ):
+                    assert time.monotonic() < give_up, f"{place.name} is active and does not serve"
+                    time.sleep(0.02)
 
     @property
     def pids(self) -> dict[str, int]:

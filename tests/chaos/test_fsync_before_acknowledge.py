@@ -76,6 +76,8 @@ async def serve_one(network: StruckNetwork, place: Place, method: str, output: P
         (await ask(http, place, "store", store | {"pubkey": AccountKeys.generate().account_id.hex})).raise_for_status()
         with traced(processes, output) as trace:
             answer = (await ask(http, place, method, params[method])).raise_for_status()
+            # The answer is here before the kernel has told the node so; the next request comes after both.
+            (await ask(http, place, "info", {})).raise_for_status()
         host, port = answer.extensions["network_stream"].get_extra_info("client_addr")[:2]
     node = place.url.removeprefix("https://")
     return trace, f"TCP:[{node}->{host}:{port}]"
