@@ -25,11 +25,13 @@ class MetricsPage:
 
     def __init__(self, services: list[Service], told: Path) -> None:
         self.lifecycle = Lifecycle("page")
-        metrics = [measure(0) for service in services if (measure := getattr(service, "measure", None))]
-        self._endpoint = TelemetryEndpoint("127.0.0.1", 0, metrics, [service.lifecycle for service in services])
+        self._services = services
         self._told = told
 
     async def start(self) -> None:
+        # Begun last: what is measured has started by then.
+        metrics = [measure(0) for service in self._services if (measure := getattr(service, "measure", None))]
+        self._endpoint = TelemetryEndpoint("127.0.0.1", 0, metrics, [service.lifecycle for service in self._services])
         await self._endpoint.start()
         self._told.write_text(str(self._endpoint.port))
 
