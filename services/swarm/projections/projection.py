@@ -13,6 +13,7 @@ from services.chassis.clock import Clock
 from services.chassis.eventlog.port import Batch, EventLog, Follower, LoggedEvent
 from services.swarm.domain.evolve import Changes
 from services.swarm.projections.arrivals import Anchor, Arrivals, Arrived
+from services.swarm.projections.bulk import bulk_work
 
 
 class FoldingStore(Protocol):
@@ -223,6 +224,7 @@ class Projection:
 
     def _read(self, events: Sequence[LoggedEvent]) -> list[Arrived]:
         young_since_ns = self._clock.now_ms() * 1_000_000 - int(self._settings.young_s * 1e9)
-        arrived = self._decode(events, young_since_ns=young_since_ns)
+        with bulk_work(len(events)):
+            arrived = self._decode(events, young_since_ns=young_since_ns)
         self.unreadable += len(events) - len(arrived)
         return arrived

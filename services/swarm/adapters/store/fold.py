@@ -15,6 +15,7 @@ from services.swarm.domain.events import Deleted, Event, ExpiryChanged, Revoked,
 from services.swarm.domain.evolve import Changes
 from services.swarm.domain.policies import Retention, needed_until_ms
 from services.swarm.projections.arrivals import Anchor, Arrivals, Arrived
+from services.swarm.projections.bulk import bulk_work
 
 #: Mailbox numbers remembered, so that most events need no look-up.
 _REMEMBERED: Final = 20_000
@@ -83,7 +84,8 @@ class Fold:
         new = [a for a in arrivals.events if a.sequence > group.position]
         numbers = self._numbers(connection, new)
         batch = _Batch(connection, self._retention, group, self._last_id)
-        batch.take(numbers, new)
+        with bulk_work(len(new)):
+            batch.take(numbers, new)
         self._last_id = batch.messages.last_id
         self.overwritten |= batch.messages.overwritten
         newest = Anchor(new[-1].sequence, new[-1].event_id, new[-1].time_ns) if new else arrivals.anchor

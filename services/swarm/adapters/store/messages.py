@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import struct
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -14,6 +15,7 @@ from services.swarm.adapters.store.usage import Usage
 #: A message and the mailbox it lies in.
 Key = tuple[int, bytes]
 
+_KEY: Final = struct.Struct(">q")
 _INTO: Final = "message (mailbox, namespace, rank, hash, timestamp_ms, expiry_ms, sequence, period, sealed, id)"
 _ENTRY: Final = "entry (mailbox, kind, key, message)"
 _FIND: Final = (
@@ -58,7 +60,8 @@ class Row(NamedTuple):
 
 def hash_key(message_hash: bytes) -> int:
     """Return the first eight bytes of a hash as SQLite's kind of integer; what it finds is compared in full."""
-    return int.from_bytes(message_hash[:8], "big", signed=True)
+    key: int = _KEY.unpack_from(message_hash)[0]
+    return key
 
 
 class Messages:
