@@ -47,6 +47,9 @@ test: check ## Lint, types, layering, protos and all tests (under ten minutes on
 fuzz: $(STAMP) ## Fuzz every parser of untrusted bytes for longer (INPUTS=1000000)
 	@NAISHO_FUZZ_INPUTS=$(or $(INPUTS),1000000) $(BIN)/pytest -q tests/property/fuzz --timeout 0
 
+chaos: $(STAMP) ## Every accident over and over, alone and together (ROUNDS=10)
+	@NAISHO_CHAOS_ROUNDS=$(or $(ROUNDS),10) $(BIN)/pytest -q tests/chaos/test_nothing_lost.py --timeout 0
+
 bench: $(STAMP) ## Speed and memory beside the ceilings of their parts; writes docs/benchmark.md and .svg
 	@$(BIN)/python -m tests.bench
 
