@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from google.protobuf.message import DecodeError
@@ -24,6 +26,10 @@ HASH_BYTES: Final = 32
 TOKEN_BYTES: Final = 36
 #: What sealing adds to a body: AES-GCM nonce and tag.
 SEAL_BYTES: Final = 12 + 16
+
+
+_ENVELOPE: Final = attrgetter("schema", "id", "stored")
+_FIRST_STORE: Final = attrgetter("hash", "namespace", "timestamp_ms", "expiry_ms", "rank", "key_period", "sealed")
 
 
 class UnreadableEvent(ValueError):
@@ -125,6 +131,42 @@ def decode_flat(payload: bytes) -> tuple[bytes, Event, int, bytes]:
         tuple(stored.replaces) if stored.rank else (),
     )
     return event_id, event, stored.key_period, sealed
+
+
+class StoreColumns(NamedTuple):
+    """The fields of many first stores; each column has a value for every event."""
+
+    event_ids: tuple[bytes, ...]
+    hashes: tuple[bytes, ...]
+    namespaces: tuple[int, ...]
+    timestamps_ms: tuple[int, ...]
+    expiries_ms: tuple[int, ...]
+    sizes: list[int]
+    key_periods: tuple[int, ...]
+    sealed: tuple[bytes, ...]
+
+
+def decode_first_stores(payloads: Iterable[bytes]) -> StoreColumns | None:
+    """Decode events that are first stores, all of them, several times as fast; ``None`` if one is something else.
+
+    What this returns is what ``decode`` would.
+    """
+    try:
+        schemas, ids, stored = zip(*map(_ENVELOPE, map(pb.MailboxEvent.FromString, payloads)), strict=True)
+    except (DecodeError, ValueError):
+        return None
+    hashes, namespaces, timestamps, expiries, ranks, periods, sealed = zip(*map(_FIRST_STORE, stored), strict=True)
+    sizes = [len(body) - SEAL_BYTES for body in sealed]
+    first_stores = (
+        set(schemas) == {SCHEMA}
+        and set(map(len, ids)) == {ID_BYTES}
+        and set(map(len, hashes)) == {HASH_BYTES}  # a change has none
+        and min(sizes) >= 0
+        and not any(ranks)
+    )
+    if not first_stores:
+        return None
+    return StoreColumns(ids, hashes, namespaces, timestamps, expiries, sizes, periods, sealed)
 
 
 def _change(kind: str | None, message: pb.MailboxEvent) -> Event:

@@ -26,7 +26,7 @@ from services.swarm.adapters.sealing import PeriodKeys
 from services.swarm.adapters.store.local import LocalStore, StoreBounds
 from services.swarm.adapters.witness import Witness
 from services.swarm.domain.evolve import Changes
-from services.swarm.projections.arrivals import Arrived
+from services.swarm.projections.arrivals import Arrivals, FirstStores
 from services.swarm.projections.projection import Projection, ProjectionSettings
 
 log = logging.getLogger(__name__)
@@ -169,11 +169,12 @@ class MailRuntime:
             tasks.create_task(self._overwrite())
             tasks.create_task(self._settle())
 
-    def _on_folded(self, arrived: Sequence[Arrived], changes: Sequence[Changes | None]) -> None:
+    def _on_folded(self, arrivals: Arrivals, changes: Sequence[Changes | None]) -> None:
         del changes
-        for event in arrived:
-            if event.sealed:
-                self._keys.want(event.period)
+        events = arrivals.events
+        periods = events.periods if isinstance(events, FirstStores) else [e.period for e in events if e.sealed]
+        for period in set(periods):
+            self._keys.want(period)
 
     def _on_receipt(self, member: str, token: bytes, answer: bytes) -> None:
         if not self._agreement.hear(member, token):

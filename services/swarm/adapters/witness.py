@@ -20,7 +20,7 @@ from services.swarm.domain.commands import Command, Store
 from services.swarm.domain.evolve import Changes
 from services.swarm.domain.ports import MemberAnswer
 from services.swarm.domain.results import member_result, result_text
-from services.swarm.projections.arrivals import Arrived
+from services.swarm.projections.arrivals import Arrivals, FirstStores
 
 #: Most notes, and most events without one, that are remembered; beyond it the oldest are forgotten.
 _REMEMBERED: Final = 20_000
@@ -88,11 +88,13 @@ class Witness:
         #: Events folded before anybody asked, with the moment they may be forgotten.
         self._early: OrderedDict[bytes, tuple[float, Changes]] = OrderedDict()
 
-    def folded(self, arrived: Sequence[Arrived], changes: Sequence[Changes | None]) -> None:
+    def folded(self, arrivals: Arrivals, changes: Sequence[Changes | None]) -> None:
         """Hear what was committed."""
+        if isinstance(arrivals.events, FirstStores):
+            return  # nobody waits for these any more
         now = self._clock.monotonic()
         self._forget(now)
-        for event, changed in zip(arrived, changes, strict=True):
+        for event, changed in zip(arrivals.events, changes, strict=True):
             if changed is None:
                 continue
             note = self._awaited.pop(event.event_id, None)

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from services.chassis.clock import Clock
 from services.chassis.eventlog.port import Batch, EventLog, Follower, LoggedEvent
 from services.swarm.domain.evolve import Changes
-from services.swarm.projections.arrivals import Anchor, Arrivals, Arrived
+from services.swarm.projections.arrivals import Anchor, Arrivals, Arrived, FirstStores
 from services.swarm.projections.bulk import bulk_work
 
 
@@ -27,13 +27,13 @@ class FoldingStore(Protocol):
 class Decoder(Protocol):
     """Reads what the log delivers."""
 
-    def __call__(self, events: Sequence[LoggedEvent], *, young_since_ns: int) -> list[Arrived]:
-        """Return the events without those that are no mailbox events that this version can read."""
+    def __call__(self, events: Sequence[LoggedEvent], *, young_since_ns: int) -> Sequence[list[Arrived] | FirstStores]:
+        """Return the events in runs, without those that are no mailbox events that this version can read."""
         ...
 
 
-#: Told of each batch once it is on the disk: the events, and what each of them changed.
-Observer = Callable[[Sequence[Arrived], Sequence[Changes | None]], None]
+#: Told of arrivals once they are on the disk, and what each of them changed (nothing of ``FirstStores``).
+Observer = Callable[[Arrivals, Sequence[Changes | None]], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,11 +155,11 @@ class Projection:
         try:
             async for batch in follower:
                 crowded = bool(under_way) and not under_way[-1].done()
-                arrivals, log_time_ms = self._take(batch)
-                under_way.append(asyncio.ensure_future(self._fold(arrivals, log_time_ms, follower)))
+                taken, log_time_ms = self._take(batch)
+                under_way += [asyncio.ensure_future(self._fold(each, log_time_ms, follower)) for each in taken]
                 ahead = self._settings.ahead_behind if batch.pending else self._settings.ahead
                 gathered = 0 if batch.pending else len(batch.events)
-                del batch, arrivals  # a replay's batches are large, and decoded by now
+                del batch, taken  # a replay's batches are large, and decoded by now
                 while len(under_way) > ahead or (under_way and under_way[0].done()):
                     await under_way.pop(0)
                 if gathered > 1 or (gathered and crowded):
@@ -172,16 +172,18 @@ class Projection:
                 fold.cancel()
             await asyncio.gather(*under_way, return_exceptions=True)
 
-    def _take(self, batch: Batch) -> tuple[Arrivals, int]:
+    def _take(self, batch: Batch) -> tuple[list[Arrivals], int]:
         """Decode a batch; also tell up to which moment everything that the log stored is in it."""
         self.behind = batch.pending
-        arrived = self._read(batch.events)
+        runs = self._read(batch.events)
         log_time_ms = 0
         if not batch.pending:
             log_time_ms = self._clock.now_ms()
         elif batch.events:
             log_time_ms = batch.events[-1].time_ns // 1_000_000
-        return Arrivals(self.name, arrived, batch.position, 0, batch.pending), log_time_ms
+        taken = [Arrivals(self.name, run, _last_sequence(run), 0, batch.pending + 1) for run in runs[:-1]]
+        taken.append(Arrivals(self.name, runs[-1] if runs else (), batch.position, 0, batch.pending))
+        return taken, log_time_ms
 
     async def _fold(self, arrivals: Arrivals, log_time_ms: int, follower: Follower) -> None:
         try:
@@ -194,7 +196,7 @@ class Projection:
         self._log_time_ms = max(self._log_time_ms, log_time_ms)
         if arrivals.events:
             for observer in self._observers:
-                observer(arrivals.events, changes)
+                observer(arrivals, changes)
         while self._waiting and self._waiting[0][0] <= self.position:
             done = heapq.heappop(self._waiting)[2]
             if not done.done():
@@ -219,12 +221,19 @@ class Projection:
     async def _anchor(self, position: int) -> Anchor | None:
         """Look at what the log has at a position that moved without events of ours."""
         event = await self._log.read(position)
-        arrived = [] if event is None else self._decode([event], young_since_ns=0)
-        return Anchor(arrived[0].sequence, arrived[0].event_id, arrived[0].time_ns) if arrived else None
+        runs = () if event is None else self._decode([event], young_since_ns=0)
+        for run in runs:
+            arrived = run[0] if isinstance(run, list) else run.one_by_one()[0]
+            return Anchor(arrived.sequence, arrived.event_id, arrived.time_ns)
+        return None
 
-    def _read(self, events: Sequence[LoggedEvent]) -> list[Arrived]:
+    def _read(self, events: Sequence[LoggedEvent]) -> Sequence[list[Arrived] | FirstStores]:
         young_since_ns = self._clock.now_ms() * 1_000_000 - int(self._settings.young_s * 1e9)
         with bulk_work(len(events)):
-            arrived = self._decode(events, young_since_ns=young_since_ns)
-        self.unreadable += len(events) - len(arrived)
-        return arrived
+            runs = self._decode(events, young_since_ns=young_since_ns)
+        self.unreadable += len(events) - sum(map(len, runs))
+        return runs
+
+
+def _last_sequence(run: list[Arrived] | FirstStores) -> int:
+    return run[-1].sequence if isinstance(run, list) else run.sequences[-1]

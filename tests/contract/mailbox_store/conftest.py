@@ -16,7 +16,7 @@ from services.swarm.adapters.store.shards import follow_shards
 from services.swarm.adapters.store.sweep import sweep
 from services.swarm.domain.evolve import Changes
 from services.swarm.domain.policies import Retention
-from services.swarm.projections.arrivals import Arrivals, Arrived
+from services.swarm.projections.arrivals import Arrivals, Arrived, FirstStores
 
 SHARDS = {"main": frozenset({1, 2, 3})}
 
@@ -40,9 +40,10 @@ class PlainStore:
         self._fold.forget()
         return positions
 
-    def fold(self, events: Sequence[Arrived], follower: str = "main") -> list[Changes | None]:
+    def fold(self, events: Sequence[Arrived] | FirstStores, follower: str = "main") -> list[Changes | None]:
+        last = events.sequences[-1] if isinstance(events, FirstStores) else events[-1].sequence
         with self.transaction():
-            return self._fold.apply(self.connection, Arrivals(follower, events, events[-1].sequence, 0))
+            return self._fold.apply(self.connection, Arrivals(follower, events, last, 0))
 
     def forget(self) -> None:
         """Begin anew with what is on the disk, as after a restart."""

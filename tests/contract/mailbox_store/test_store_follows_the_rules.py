@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from itertools import groupby
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -23,7 +24,7 @@ from services.swarm.domain.events import (
 )
 from services.swarm.domain.evolve import Changes, Mailbox, StateView, evolve
 from services.swarm.domain.policies import Retention
-from services.swarm.projections.arrivals import Arrived
+from services.swarm.projections.arrivals import Arrived, FirstStores
 
 START_MS = 1_700_000_000_000
 TAGS = (b"a" * 16, b"b" * 16)
@@ -114,6 +115,13 @@ class Pair:
             assert self.store.fold(self.batch) == self.expected
         self.batch, self.expected = [], []
 
+    def replay(self) -> None:
+        """Fold what waits as a replay does: runs of first stores in columns, everything else one by one."""
+        for plain, run in groupby(self.batch, key=is_first_store):
+            events = list(run)
+            self.store.fold(in_columns(events) if plain else events)
+        self.batch, self.expected = [], []
+
     def compare(self) -> None:
         self.commit()
         for tag, mailbox in self.model.items():
@@ -144,10 +152,27 @@ class Pair:
                     assert view.account_usage(open_to_all=open_to_all) == model.account_usage(open_to_all=open_to_all)
 
 
+def is_first_store(arrived: Arrived) -> bool:
+    return isinstance(arrived.event, Stored) and arrived.event.rank is None
+
+
+def in_columns(events: list[Arrived]) -> FirstStores:
+    sequences, times, shards, tags, ids, stored, periods, sealed, _, _ = map(list, zip(*events, strict=True))
+    hashes, namespaces, timestamps, expiries, _, sizes, _, _ = map(list, zip(*stored, strict=True))
+    columns = (sequences, times, shards, tags, ids, hashes, namespaces, timestamps, expiries, sizes, periods, sealed)
+    made = FirstStores(*columns)
+    assert made.one_by_one() == [event._replace(payload=b"", young=False) for event in events]
+    return made
+
+
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
-        st.tuples(st.sampled_from(TAGS), steps, st.sampled_from(("go on", "go on", "commit", "restart", "compare"))),
+        st.tuples(
+            st.sampled_from(TAGS),
+            steps,
+            st.sampled_from(("go on", "go on", "go on", "commit", "replay", "replay", "restart", "compare")),
+        ),
         max_size=60,
     )
 )
@@ -160,6 +185,8 @@ def test_any_events_in_any_batches(
             pair.take(tag, kind, value)
             if then == "commit":
                 pair.commit()
+            elif then == "replay":
+                pair.replay()
             elif then == "restart":
                 pair.commit()
                 store.forget()

@@ -16,7 +16,7 @@ from services.swarm.adapters.mailbox_subjects import arrive as read_event
 from services.swarm.adapters.store.local import LocalStore
 from services.swarm.domain.events import Deleted, DeletedMessage, Stored
 from services.swarm.domain.evolve import Changes
-from services.swarm.projections.arrivals import Arrivals, Arrived
+from services.swarm.projections.arrivals import Arrivals, Arrived, FirstStores
 from services.swarm.projections.projection import Projection, ProjectionSettings
 
 SUBJECT = f"n.swarm.01.{'ab' * 16}"
@@ -27,6 +27,14 @@ TAG = bytes.fromhex("ab" * 16)
 def payload(number: int, namespace: int = 0) -> bytes:
     event = Stored(bytes([number]) * 32, namespace, 1, 2**50, None, 4)
     return encode(bytes([number]) * 16, event, SealedBody(0, bytes(32)))
+
+
+def sequences_of(events: Sequence[Arrived] | FirstStores) -> list[int]:
+    return events.sequences if isinstance(events, FirstStores) else [event.sequence for event in events]
+
+
+def listed(events: list[Arrived] | FirstStores) -> list[Arrived]:
+    return events.one_by_one() if isinstance(events, FirstStores) else events
 
 
 class FlakyStore:
@@ -50,10 +58,10 @@ class Lab:
         self.stream = MemoryStream()
         self.log = MemoryLog(self.stream)
         self.store = FlakyStore(store)
-        self.reported: list[Sequence[Arrived]] = []
+        self.reported: list[int] = []
         settings = ProjectionSettings(idle_position_s=0.0)
         self.projection = Projection("main", self.log, self.store, read_event, clock=SystemClock(), settings=settings)
-        self.projection.observe(lambda arrived, _: self.reported.append(arrived))
+        self.projection.observe(lambda arrivals, _: self.reported.extend(sequences_of(arrivals.events)))
         self.task: asyncio.Task[None] | None = None
 
     def start(self, after: int = 0) -> asyncio.Task[None]:
@@ -87,7 +95,7 @@ async def test_events_are_on_the_disk_before_anybody_hears_of_them(lab: Lab) -> 
     await lab.log.append(SUBJECT, payload(6))
     await lab.reached(6)
     assert seen[-1] == [1, 2, 3, 4, 5, 6]
-    assert [event.sequence for batch in lab.reported for event in batch] == [1, 2, 3, 4, 5, 6]
+    assert lab.reported == [1, 2, 3, 4, 5, 6]
 
 
 async def test_the_position_moves_over_events_of_others(lab: Lab) -> None:
@@ -140,7 +148,25 @@ def test_what_is_no_mailbox_event_is_left_out() -> None:
     odd = {2: changes, 3: b"\xff", 4: payload(4, namespace=40_000), 5: payload(5)[:-1]}
     subjects = {6: "n.swarm.zz.short", 7: f"n.swarm.xx.{'ab' * 16}", 8: "short"}
     events = [LoggedEvent(n, subjects.get(n, SUBJECT), odd.get(n, payload(n)), n) for n in range(1, 11)]
-    arrived = read_event(events, young_since_ns=9)
+    (arrived,) = read_event(events, young_since_ns=9)
+    assert isinstance(arrived, list)
     assert [a.sequence for a in arrived] == [1, 2, 9, 10]
     assert [a.young for a in arrived] == [False, False, True, True]
     assert [a.payload for a in arrived] == [b"", changes, b"", b""], "a store's bytes are kept once"
+
+
+@pytest.mark.parametrize("count", [1, 2, 63, 64, 65, 700])
+def test_a_replay_reads_in_columns_what_it_reads_one_by_one(count: int) -> None:
+    changes = encode(b"c" * 16, Deleted((DeletedMessage(b"h" * 32, 0, (7,)),)))
+    named = encode(b"r" * 16, Stored(b"h" * 32, 2, 1, 2**50, None, 4, 9, (3,)), SealedBody(5, bytes(32)))
+    odd = {40: changes, 41: b"\xff", 300: named, 400: payload(1, namespace=40_000), 600: payload(150)[:-1]}
+    events = [
+        LoggedEvent(n, "n.swarm.zz.short" if n == 500 else SUBJECT, odd.get(n, payload(n % 250)), n)
+        for n in range(1, count + 1)
+    ]
+    alone = [a for event in events for run in read_event([event], young_since_ns=2**60) for a in listed(run)]
+    runs = read_event(events, young_since_ns=2**60)
+    assert [a for run in runs for a in listed(run)] == alone
+    skipped = {41, 400, 500, 600} & set(range(1, count + 1))
+    assert sum(map(len, runs)) == len(alone) == count - len(skipped)
+    assert any(isinstance(run, FirstStores) for run in runs) == (count in {2, 700})

@@ -11,6 +11,7 @@ from services.swarm.adapters.store.local import LocalStore
 from services.swarm.adapters.witness import Note, Witness
 from services.swarm.domain.commands import Delete, Store
 from services.swarm.domain.events import Deleted, DeletedMessage
+from services.swarm.projections.arrivals import Arrivals
 
 TAG = b"t" * 16
 ACCOUNT = b"\x05" + bytes(32)
@@ -35,7 +36,7 @@ class Lab:
         arrived = [self._arrive(sequence, event, young=young) for sequence, event in events]
         changes = await self._fold(*arrived)
         self.at.position = arrived[-1].sequence
-        self.witness.folded(arrived, changes)
+        self.witness.folded(Arrivals("main", arrived, self.at.position, 0), changes)
 
     def ask(self, token: bytes, command: Any, events: list[int], position: int = 0) -> None:
         ids = tuple(number.to_bytes(16, "big") for number in events)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from services.swarm.adapters.store.messages import Key, Known, Messages, Row, RowValues
@@ -14,7 +14,7 @@ from services.swarm.adapters.store.usage import Usage
 from services.swarm.domain.events import Deleted, Event, ExpiryChanged, Revoked, Stored, Unrevoked
 from services.swarm.domain.evolve import Changes
 from services.swarm.domain.policies import Retention, needed_until_ms
-from services.swarm.projections.arrivals import Anchor, Arrivals, Arrived
+from services.swarm.projections.arrivals import Anchor, Arrivals, Arrived, FirstStores
 from services.swarm.projections.bulk import bulk_work
 
 #: Mailbox numbers remembered, so that most events need no look-up.
@@ -54,7 +54,8 @@ class Fold:
         """Fold what is new in ``arrivals`` and move the position.
 
         Returns:
-            What each event changed, in the order of the events; ``None`` for one that is not young, or folded before.
+            What each event changed, in the order of the events; ``None`` for one that is not young, or folded before;
+            nothing that counts for ``FirstStores``.
 
         Raises:
             LookupError: an event of a shard that this follower does not follow.
@@ -68,37 +69,63 @@ class Fold:
         groups = [group for group in self._groups if group.follower == arrivals.follower]
         if len(groups) == 1:
             return self._apply(connection, groups[0], arrivals)
+        if isinstance(arrivals.events, FirstStores):
+            arrivals = arrivals._replace(events=arrivals.events.one_by_one())
         changes: dict[int, Changes | None] = {}
         for group in groups:
-            events = [a for a in arrivals.events if a.shard in group.shards]
+            events = [a for a in _listed(arrivals) if a.shard in group.shards]
             folded = self._apply(connection, group, arrivals._replace(events=events))
             changes.update((a.sequence, c) for a, c in zip(events, folded, strict=True))
         if len({group.position for group in groups}) == 1:
             self._groups = [g for g in self._groups if g not in groups] + [merged(groups)]
             save_progress(connection, self._groups)
-        return [changes[a.sequence] for a in arrivals.events]
+        return [changes[a.sequence] for a in _listed(arrivals)]
 
     def _apply(self, connection: sqlite3.Connection, group: Progress, arrivals: Arrivals) -> list[Changes | None]:
         if group.position < arrivals.after:
             raise OutOfOrder("what came before these events was not folded")
-        new = [a for a in arrivals.events if a.sequence > group.position]
-        numbers = self._numbers(connection, new)
+        if isinstance(arrivals.events, FirstStores) and self._insert_all(connection, group, arrivals.events):
+            stores = arrivals.events
+            newest = Anchor(stores.sequences[-1], stores.event_ids[-1], stores.times_ns[-1])
+            group.advance(connection, arrivals.position, newest)
+            return []
+        events = _listed(arrivals)
+        new = [a for a in events if a.sequence > group.position]
+        numbers = self._numbers(connection, [a.tag for a in new], [a.shard for a in new])
         batch = _Batch(connection, self._retention, group, self._last_id)
         with bulk_work(len(new)):
             batch.take(numbers, new)
         self._last_id = batch.messages.last_id
         self.overwritten |= batch.messages.overwritten
-        newest = Anchor(new[-1].sequence, new[-1].event_id, new[-1].time_ns) if new else arrivals.anchor
-        group.advance(connection, arrivals.position, newest)
-        return [None] * (len(arrivals.events) - len(new)) + batch.changes
+        anchor = Anchor(new[-1].sequence, new[-1].event_id, new[-1].time_ns) if new else arrivals.anchor
+        group.advance(connection, arrivals.position, anchor)
+        return [None] * (len(events) - len(new)) + batch.changes
 
-    def _numbers(self, connection: sqlite3.Connection, arrived: Collection[Arrived]) -> dict[bytes, int]:
+    def _insert_all(self, connection: sqlite3.Connection, group: Progress, stores: FirstStores) -> bool:
+        """Insert messages that are all new and come in order; false, and nothing done, if they do not."""
+        if stores.sequences[0] <= max(group.position, group.highest_rank):
+            return False
+        with bulk_work(len(stores)):
+            numbers = self._numbers(connection, stores.tags, stores.shards)
+            usage = Usage()
+            messages = Messages(connection, usage, self._last_id)
+            if not messages.insert_first_stores([numbers[tag] for tag in stores.tags], stores):
+                return False
+            usage.write(connection)
+        self._last_id = messages.last_id
+        group.highest_rank = stores.sequences[-1]
+        return True
+
+    def _numbers(
+        self, connection: sqlite3.Connection, tags: Sequence[bytes], shards: Sequence[int]
+    ) -> dict[bytes, int]:
+        """Return the numbers of these mailboxes (and others); those that are new get one."""
         numbers = self._mailboxes
-        missing = {a.tag: a.shard for a in arrived if a.tag not in numbers}
+        missing = {tag: shard for tag, shard in zip(tags, shards, strict=True) if tag not in numbers}
         if len(numbers) + len(missing) > _REMEMBERED:
             numbers.clear()
             self._remembers_all = False
-            missing = {a.tag: a.shard for a in arrived}
+            missing = dict(zip(tags, shards, strict=True))
         if missing:
             if not self._remembers_all:
                 query = "SELECT tag, id FROM mailbox WHERE tag IN ({})"
@@ -231,6 +258,11 @@ class _Batch:
             "SET sequence = excluded.sequence, needed_until_ms = excluded.needed_until_ms",
             (arrived.event_id, mailbox, arrived.sequence, needed_until, arrived.payload),
         )
+
+
+def _listed(arrivals: Arrivals) -> Sequence[Arrived]:
+    events = arrivals.events
+    return events.one_by_one() if isinstance(events, FirstStores) else events
 
 
 def _settled(event: Stored, row: Row) -> bool:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sqlite3
 import struct
 from collections.abc import Iterable, Sequence
+from itertools import chain, repeat
 from typing import Any, Final, NamedTuple
 
 from services.swarm.adapters.event_codec import SEAL_BYTES
 from services.swarm.adapters.store.schema import HASH, ORDER
 from services.swarm.adapters.store.sql import insert_flat, select_pairs
 from services.swarm.adapters.store.usage import Usage
+from services.swarm.projections.arrivals import FirstStores
 
 #: A message and the mailbox it lies in.
 Key = tuple[int, bytes]
@@ -23,6 +25,10 @@ _FIND: Final = (
     "SELECT m.mailbox, m.hash, m.id, m.namespace, m.rank, m.expiry_ms, m.sequence, length(m.sealed) FROM wanted AS w "
     "CROSS JOIN entry AS e ON e.mailbox = w.mailbox AND e.kind = 1 AND e.key = w.key "
     "CROSS JOIN message AS m ON m.id = e.message"
+)
+_ANY: Final = (
+    "WITH wanted(mailbox, key) AS (VALUES {}) SELECT e.message FROM wanted AS w "
+    "CROSS JOIN entry AS e ON e.mailbox = w.mailbox AND e.kind = 1 AND e.key = w.key LIMIT 1"
 )
 
 
@@ -89,6 +95,28 @@ class Messages:
         places = [(mailbox, hash_key(message_hash)) for mailbox, message_hash in wanted]
         found = map(Known._make, select_pairs(self._connection, _FIND, places))
         return {key: row for row in found if (key := (row.mailbox, row.hash)) in wanted}
+
+    def insert_first_stores(self, mailboxes: Sequence[int], stores: FirstStores) -> bool:
+        """Insert messages in columns, in the mailboxes with these numbers; false, and nothing done, if one is known."""
+        keys = [_KEY.unpack_from(message_hash)[0] for message_hash in stores.hashes]
+        places = list(zip(mailboxes, keys, strict=True))
+        if len(set(places)) < len(places) or any(select_pairs(self._connection, _ANY, places)):
+            return False
+        ids = range(self.last_id + 1, self.last_id + 1 + len(places))
+        self.last_id += len(places)
+        ranks = stores.sequences
+        columns = (mailboxes, stores.namespaces, ranks, stores.hashes, stores.timestamps_ms, stores.expiries_ms)
+        values = zip(*columns, stores.sequences, stores.periods, stores.sealed, ids, strict=True)
+        insert_flat(self._connection, _INTO, 10, list(chain.from_iterable(values)))
+        kinds = [ORDER + namespace for namespace in stores.namespaces]
+        by_hash = (mailboxes, repeat(HASH), keys, ids)
+        entries = zip(*by_hash, mailboxes, kinds, ranks, ids, strict=False)
+        insert_flat(self._connection, _ENTRY, 4, list(chain.from_iterable(entries)))
+        for mailbox, namespace, size, sequence in zip(
+            mailboxes, stores.namespaces, stores.sizes, stores.sequences, strict=True
+        ):
+            self._usage.add(mailbox, namespace, 1, size, sequence)
+        return True
 
     def insert(self, rows: Sequence[RowValues]) -> None:
         """Insert new messages, in order of their events; the counters are the caller's."""
