@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from naisho import Client
-from tests.interop.foreign_client import ForeignAccount
+from tests.interop.foreign_client import ForeignAccount, words_that_it_can_use
 from tests.networks import RunningNetwork
 
 #: Makes an account in session-python, given its display name.
@@ -49,7 +49,7 @@ async def make_ours(network: RunningNetwork, tmp_path: Path) -> AsyncIterator[Ma
 
         async def make(name: str, words: str = "") -> Client:
             client = await stack.enter_async_context(Client.open(tmp_path / name, network=network.network, create=True))
-            await (client.recover(words, name) if words else client.new_account(name))
+            await client.recover(words or words_that_it_can_use(), name)
             return client
 
         yield make

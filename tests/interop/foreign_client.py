@@ -16,6 +16,8 @@ from session_python.polling import get_snode_signature_params
 from session_python.protobuf.signalservice_pb2 import Content, Envelope, WebSocketMessage
 
 from naisho import AccountId
+from naisho.protocol import recovery
+from naisho.protocol.account import AccountKeys
 
 #: Why tests that use it carry ``pytest.mark.filterwarnings(UNVERIFIED)``: it does not check nodes' certificates (no
 #: client can, wire 2.2) and silences urllib3's warning about that when it is imported; pytest undoes that.
@@ -29,6 +31,9 @@ PAUSE = 0.1
 Polled = dict[str, Any]
 
 
+FIRST_BYTE_IT_TAKES_OFF = 0x05
+
+
 class Heard(NamedTuple):
     """A message of the mailbox, opened with the client's own functions: its poller leaves some kinds' details out."""
 
@@ -38,12 +43,23 @@ class Heard(NamedTuple):
     hash: str
 
 
+def words_that_it_can_use() -> str:
+    """Return the words of a new account that session-python can write to.
+
+    It takes the prefix off twice when the key behind it begins with 05 as well, which one account in 256 does.
+    """
+    while True:
+        words: str = Session.generate_mnemonic()
+        if AccountKeys.from_seed(recovery.from_words(words)).x25519_public[0] != FIRST_BYTE_IT_TAKES_OFF:
+            return words
+
+
 class ForeignAccount:
     """An account that session-python made and holds."""
 
     def __init__(self, name: str = "") -> None:
         self.session = Session()
-        self.words: str = Session.generate_mnemonic()
+        self.words = words_that_it_can_use()
         self.session.set_mnemonic(self.words, display_name=name or None)
         self._poller = Poller(self.session)
 

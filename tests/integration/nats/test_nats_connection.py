@@ -81,7 +81,7 @@ async def test_a_request_that_nobody_answers_times_out(nats: NatsConnection, net
     started = time.monotonic()
     with pytest.raises(RequestTimedOut):
         await nats.request(f"{network_id}.deaf", b"", timeout_s=0.2)
-    assert 0.2 <= time.monotonic() - started < WITHIN_S
+    assert 0.19 <= time.monotonic() - started < WITHIN_S  # timers have a grain
     assert nats.in_flight == 0
 
 

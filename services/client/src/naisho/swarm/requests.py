@@ -212,14 +212,17 @@ class SwarmRequests:
     async def learn_time(self) -> None:
         """Set the clock's offset to the median of three nodes' `info` (wire 5.7)."""
         offsets: list[int] = []
+        asked: set[bytes] = set()
         directory = await self._directory.get()
         for _ in range(2 * SAMPLES):
             if len(offsets) == SAMPLES:
                 break
             path = await self._paths.path()
-            nodes = order_members(directory.active_nodes, path.route, self._random)
+            others = [node for node in directory.active_nodes if node.key not in asked]
+            nodes = order_members(others, path.route, self._random)
             if not nodes:
                 break
+            asked.add(nodes[0].key)
             sent = self._clock.device_ms()
             reply = await self._onion.ask(path.route, nodes[0], "info", {}, seconds=ASK_SECONDS)
             if isinstance(reply, Failure):
