@@ -74,7 +74,7 @@ def wanted_followers(names: NetworkNames, directory: Directory) -> dict[str, tup
         followed = directory.followed(node.key)
         for name, shards in zip(names.followers(node.key.hex()), (followed.main, followed.extra), strict=True):
             if shards:
-                wanted[name] = tuple(names.shard(shard) for shard in sorted(shards))
+                wanted[name] = names.shards(shards)
     return wanted
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+
+from naisho.protocol.ring import SHARDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,10 @@ class NetworkNames:
     def shard(self, shard: int) -> str:
         """Pattern of one shard's mailbox events; ``shard`` is 0 to 255."""
         return f"{self.network}.swarm.{shard:02x}.>"
+
+    def shards(self, shards: Collection[int]) -> tuple[str, ...]:
+        """Patterns of some shards' mailbox events: one if they are all, which costs the server least."""
+        return (self.swarm,) if len(shards) == SHARDS else tuple(map(self.shard, sorted(shards)))
 
     def mailbox(self, shard: int, tag: str) -> str:
         """Subject of one account's events; ``tag`` is 32 hex digits."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -63,7 +63,7 @@ class Following:
         store: what it is folded into.
         projections: by ``MAIN`` and ``EXTRA``.
         follower_names: of both, as the authority makes them.
-        pattern: the subjects of a shard.
+        patterns: the subjects of some shards.
         mend: gives the log again what it lost, once the store is level with it.
         clock: the time.
         settings: how often.
@@ -82,7 +82,7 @@ class Following:
         store: LocalStore,
         projections: Mapping[str, Projection],
         follower_names: Mapping[str, str],
-        pattern: Callable[[int], str],
+        patterns: Callable[[Collection[int]], Sequence[str]],
         mend: Mend,
         clock: Clock,
         settings: FollowingSettings | None = None,
@@ -95,7 +95,7 @@ class Following:
         self._store = store
         self._projections = projections
         self._names = follower_names
-        self._pattern = pattern
+        self._patterns = patterns
         self._mend = mend
         self._clock = clock
         self._settings = settings or FollowingSettings()
@@ -162,7 +162,7 @@ class Following:
             await asyncio.gather(again, *work, return_exceptions=True)
 
     async def _keep(self, name: str, shards: frozenset[int], after: int) -> None:
-        subjects = [self._pattern(shard) for shard in sorted(shards)]
+        subjects = self._patterns(shards)
         await self._projections[name].follow(self._names[name], subjects, after=after)
 
     async def _level(self, name: str, shards: frozenset[int], end: int) -> None:

@@ -143,7 +143,7 @@ class MailRuntime:
             store=store,
             projections=projections,
             follower_names=dict(zip((MAIN, EXTRA), names.followers(own), strict=True)),
-            pattern=names.shard,
+            patterns=names.shards,
             mend=self._mend,
             clock=clock,
             settings=settings.following,

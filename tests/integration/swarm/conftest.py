@@ -140,7 +140,7 @@ class Swarm:
             await ensure_follower(authority, stream, self.names.custodian, [subject])
         for number in range(count):
             name = self.names.followers(SigningKey(bytes([number + 1]) * 32).public.hex())[0]
-            subjects = [self.names.shard(shard) for shard in sorted(SHARDS)]
+            subjects = self.names.shards(SHARDS)
             await ensure_follower(authority, self.names.mail_stream, name, subjects)
 
     async def open_logs(self) -> tuple[JetStreamLog, JetStreamLog]:
