@@ -53,9 +53,10 @@ class Drafter:
             EventLogError: a period's key cannot be read or made.
             BodyGone: see there.
         """
-        return [await self._draft(place, event) for event in events]
+        return [await self.draft(place, event) for event in events]
 
-    async def _draft(self, place: Place, event: Event) -> Draft:
+    async def draft(self, place: Place, event: Event) -> Draft:
+        """Return the draft of one event; raises as ``drafts``."""
         body = await self._body(place, event) if isinstance(event, Stored) else None
         event_id = os.urandom(ID_BYTES)
         now = self._clock.now_ms()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -18,6 +18,8 @@ _TIMED_OUT: Final[MemberAnswer] = {"failed": True, "timeout": True}
 _UNREADABLE: Final[MemberAnswer] = {"failed": True, "bad_peer_response": True}
 #: A member that let so many inquiries in a row pass is not waited for again until it is heard of.
 _MISSES: Final = 3
+#: How exactly waits are bounded, in seconds.
+_LOOK_S: Final = 0.05
 
 
 class Inquiry:
@@ -30,7 +32,7 @@ class Inquiry:
         awaited: those of them worth waiting for.
     """
 
-    def __init__(self, command: Command, mailbox: bytes, others: Sequence[str], awaited: Sequence[str]) -> None:
+    def __init__(self, command: Command, mailbox: bytes, others: Sequence[str], awaited: Iterable[str]) -> None:
         self.token = os.urandom(TOKEN_BYTES)
         self.command = command
         self.mailbox = mailbox
@@ -39,10 +41,10 @@ class Inquiry:
         #: Ids of the events that were asked about last.
         self.events: tuple[bytes, ...] = ()
         self.answers: dict[str, MemberAnswer] = {}
-        loop = asyncio.get_running_loop()
-        self.own: asyncio.Future[MemberAnswer] = loop.create_future()
-        self.complete: asyncio.Future[None] = loop.create_future()
-        self._see()
+        #: This node's own answer: its store has folded the events.
+        self.own: MemberAnswer | None = None
+        self._appended: asyncio.Future[int] | None = None
+        self._wait: _Wait | None = None
 
     def hear(self, member: str, answer: MemberAnswer) -> None:
         """Take another member's answer."""
@@ -50,9 +52,61 @@ class Inquiry:
         self.awaited.discard(member)
         self._see()
 
+    def hear_own(self, answer: MemberAnswer) -> None:
+        """Take this node's answer."""
+        if self.own is None:
+            self.own = answer
+            self._see()
+
+    def wait(self, wait: _Wait, appended: asyncio.Future[int] | None) -> None:
+        """Have a wait end when its part of the answers is there, and the log has acknowledged an append, if given."""
+        self._wait = wait
+        self._appended = appended
+        if appended is not None:
+            appended.add_done_callback(self._on_appended)
+        self._see()
+
+    def overdue(self, now: float) -> bool:
+        """End a wait that has lasted too long; true if only other members are missing."""
+        wait = self._wait
+        if wait is None or wait.future.done():
+            return False
+        if self.own is None:
+            if now >= wait.own_by:
+                wait.future.set_exception(TimeoutError("this node's own store has not folded the events in time"))
+            return False
+        if now < wait.others_by or not self._is_acknowledged():
+            return False
+        wait.future.set_result(None)
+        return True
+
+    def _on_appended(self, appended: asyncio.Future[int]) -> None:
+        if not appended.cancelled() and (error := appended.exception()) is not None:
+            if self._wait is not None and not self._wait.future.done():
+                self._wait.future.set_exception(error)
+        else:
+            self._see()
+
     def _see(self) -> None:
-        if not self.awaited and not self.complete.done():
-            self.complete.set_result(None)
+        wait = self._wait
+        if wait is None or self.own is None or (self.awaited and not wait.own_alone) or wait.future.done():
+            return
+        if self._is_acknowledged():
+            wait.future.set_result(None)
+
+    def _is_acknowledged(self) -> bool:
+        return self._appended is None or self._appended.done()
+
+
+class _Wait(NamedTuple):
+    """Somebody waits for an inquiry's answers."""
+
+    future: asyncio.Future[None]
+    #: Nobody else's answer is waited for.
+    own_alone: bool
+    #: By the loop's time.
+    own_by: float
+    others_by: float
 
 
 class Inquiries:
@@ -70,6 +124,7 @@ class Inquiries:
         self._send_note = send_note
         self._open: dict[bytes, Inquiry] = {}
         self._misses: dict[str, int] = {}
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def silent(self) -> int:
@@ -104,29 +159,61 @@ class Inquiries:
         if inquiry.others:
             self._send_note(note)
 
-    async def answers(self, inquiry: Inquiry, *, own_s: float, others_s: float) -> SwarmAnswer:
+    async def answers(
+        self, inquiry: Inquiry, *, own_s: float, others_s: float, appended: asyncio.Future[int] | None = None
+    ) -> SwarmAnswer:
         """Wait for the answers.
 
         Args:
             inquiry: whose.
             own_s: seconds to wait for this node's own.
             others_s: seconds to wait for the others' from now on.
+            appended: an append whose acknowledgement is waited for as well.
+
+        Raises:
+            TimeoutError: this node's own store has not folded the events in time.
+            EventLogError: the append failed.
+        """
+        await self._wait(inquiry, own_s, others_s, own_alone=False, appended=appended)
+        own = inquiry.own
+        assert own is not None
+        silent = {member: dict(_TIMED_OUT) for member in inquiry.others if member not in inquiry.answers}
+        return SwarmAnswer({self._own_key: own, **inquiry.answers, **silent}, own)
+
+    async def folded(self, inquiry: Inquiry, *, own_s: float) -> None:
+        """Wait for this node's own answer.
 
         Raises:
             TimeoutError: this node's own store has not folded the events in time.
         """
-        deadline = asyncio.get_running_loop().time() + others_s
-        async with asyncio.timeout(own_s):
-            own = await inquiry.own
-        if not inquiry.complete.done():
-            try:
-                async with asyncio.timeout_at(deadline):
-                    await inquiry.complete
-            except TimeoutError:
+        await self._wait(inquiry, own_s, own_s, own_alone=True, appended=None)
+
+    async def _wait(
+        self,
+        inquiry: Inquiry,
+        own_s: float,
+        others_s: float,
+        *,
+        own_alone: bool,
+        appended: asyncio.Future[int] | None,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        wait = _Wait(loop.create_future(), own_alone, now + own_s, now + others_s)
+        inquiry.wait(wait, appended)
+        if self._timer is None:
+            self._timer = loop.call_later(_LOOK_S, self._look)
+        await wait.future
+
+    def _look(self) -> None:
+        """End what has lasted too long: one timer for all, since hardly any wait ever gets there."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for inquiry in self._open.values():
+            if inquiry.overdue(now):
                 for member in inquiry.awaited:
                     self._misses[member] = self._misses.get(member, 0) + 1
-        silent = {member: dict(_TIMED_OUT) for member in inquiry.others}
-        return SwarmAnswer({self._own_key: own, **silent, **inquiry.answers}, own)
+        self._timer = loop.call_later(_LOOK_S, self._look) if self._open else None
 
     def has_folded(self, inquiry: Inquiry, event_id: bytes) -> bool:
         """Tell whether this node's store has folded an event that was asked about."""
@@ -145,8 +232,8 @@ class Inquiries:
 
     def _take_own(self, token: bytes, answer: MemberAnswer) -> None:
         inquiry = self._open.get(token)
-        if inquiry is not None and not inquiry.own.done():
-            inquiry.own.set_result(answer)
+        if inquiry is not None:
+            inquiry.hear_own(answer)
 
 
 def _read(answer: bytes) -> MemberAnswer:

@@ -120,13 +120,11 @@ class SwarmMailboxes:
         return answer
 
     async def _execute(self, command: Command) -> SwarmAnswer:
-        settings = self._settings
         self.in_flight += 1
         place = self._subjects.place(command.account)
         inquiry = self._inquiries.open(command, place.tag, self._members())
         try:
-            await self._carry_out(place, inquiry)
-            return await self._inquiries.answers(inquiry, own_s=settings.own_s, others_s=settings.members_s)
+            return await self._carry_out(place, inquiry)
         except LogFull as error:
             raise Refused(503, _FULL) from error
         except (EventLogError, BodyGone, KeyGone, TimeoutError) as error:
@@ -135,28 +133,32 @@ class SwarmMailboxes:
             self._inquiries.close(inquiry)
             self.in_flight -= 1
 
-    async def _carry_out(self, place: Place, inquiry: Inquiry) -> None:
+    async def _carry_out(self, place: Place, inquiry: Inquiry) -> SwarmAnswer:
         """Bring into the log what the command needs, and ask all members for their results."""
         decision, last_sequence = self._decide(place, inquiry.command)
         if decision.guarded and not decision.events:
             decision, last_sequence = await self._decide_level(place, inquiry.command, last_sequence)
         if not decision.events:
             self._inquiries.ask(inquiry, (), last_sequence)
-            return
+            return await self._answers(inquiry)
         if not decision.guarded:
             try:
-                await self._append_freely(place, inquiry, decision)
+                return await self._answers(inquiry, await self._append_freely(place, inquiry, decision))
             except LogUnavailable as error:
                 if not error.maybe_stored:
                     raise
-            else:
-                return
         turn = self._turns.setdefault(place.tag, asyncio.Lock())
         async with turn:
             await self._append_guarded(place, inquiry)
             # The next in turn decides on what this one has done.
-            async with asyncio.timeout(self._settings.own_s):
-                await asyncio.shield(inquiry.own)
+            await self._inquiries.folded(inquiry, own_s=self._settings.own_s)
+        return await self._answers(inquiry)
+
+    async def _answers(self, inquiry: Inquiry, appended: asyncio.Future[int] | None = None) -> SwarmAnswer:
+        settings = self._settings
+        return await self._inquiries.answers(
+            inquiry, own_s=settings.own_s, others_s=settings.members_s, appended=appended
+        )
 
     def _decide(self, place: Place, command: Command) -> tuple[Decision, int]:
         settings = self._settings
@@ -171,11 +173,12 @@ class SwarmMailboxes:
                 await self._projection.reached(newest.sequence)
         return self._decide(place, command)
 
-    async def _append_freely(self, place: Place, inquiry: Inquiry, decision: Decision) -> None:
-        drafts = await self._drafter.drafts(place, decision.events)
-        self._inquiries.ask(inquiry, [draft.event_id for draft in drafts], 0)
-        for draft in drafts:
-            await self._log.append(place.subject, draft.payload, ttl_s=draft.ttl_s)
+    async def _append_freely(self, place: Place, inquiry: Inquiry, decision: Decision) -> asyncio.Future[int]:
+        """Send a first store, and return what its acknowledgement will be."""
+        (event,) = decision.events
+        draft = await self._drafter.draft(place, event)
+        self._inquiries.ask(inquiry, (draft.event_id,), 0)
+        return asyncio.ensure_future(self._log.append(place.subject, draft.payload, ttl_s=draft.ttl_s))
 
     async def _append_guarded(self, place: Place, inquiry: Inquiry) -> None:
         """Decide and append, anew whenever somebody else was faster or it is not known whether an append worked.
@@ -187,7 +190,7 @@ class SwarmMailboxes:
         acknowledged: set[bytes] = set()
         last_known = (0, 0)
         for turn in range(self._settings.tries):
-            if inquiry.own.done():
+            if inquiry.own is not None:
                 return  # what was in doubt has come back as folded
             if turn:
                 # Members that change one mailbox at the same time get out of each other's way.

@@ -147,9 +147,12 @@ class Witness:
             note.answer(note.token, self._result(note))
 
     def _result(self, note: Note) -> MemberAnswer:
-        changes = Changes()
-        for event_id in note.events:
-            changes.add(note.folded[event_id])
+        if len(note.events) == 1:
+            changes = note.folded[note.events[0]]
+        else:
+            changes = Changes()
+            for event_id in note.events:
+                changes.add(note.folded[event_id])
         command = note.command
         with self._reader.view(note.mailbox, self._clock.now_ms()) as view:
             result = member_result(command, changes, view)

@@ -54,7 +54,7 @@ class Decision:
         guarded: it holds only if the view was up to date. The first event expects ``view.last_sequence`` and each
             further one the sequence of the one before it; without events, make sure that the log has nothing on the
             account's subject that is not folded here. If that fails, fold what is new and decide again. Not guarded: a
-            first store, which is idempotent.
+            first store, one event, which is idempotent.
     """
 
     events: tuple[Event, ...]
