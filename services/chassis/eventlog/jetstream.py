@@ -10,6 +10,7 @@ import orjson
 
 from services.chassis.eventlog import jetstream_api as api
 from services.chassis.eventlog.jetstream_follower import FollowerBounds, JetStreamFollower
+from services.chassis.eventlog.jetstream_groups import EXTRA_BYTES, AppendGroups, Gathered
 from services.chassis.eventlog.port import (
     EventLogError,
     EventTooLarge,
@@ -24,6 +25,7 @@ from services.chassis.nats.errors import NatsError
 
 #: "sequence not found" and "no message found": whoever asked first has done it.
 _GONE: Final = frozenset({10043, 10057})
+_FRAME: Final = b"NATS/1.0\r\n%b\r\n"
 
 
 class JetStreamLog:
@@ -36,6 +38,7 @@ class JetStreamLog:
         append_timeout_s: bound of one append.
         in_flight: most unanswered appends; beyond it appends fail before anything is sent.
         follower_bounds: how followers pull and wait.
+        groups: whether appends without a condition may share atomic batches.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class JetStreamLog:
         append_timeout_s: float,
         in_flight: int,
         follower_bounds: FollowerBounds,
+        groups: bool,
     ) -> None:
         self._connection = connection
         self._stream = stream
@@ -54,6 +58,11 @@ class JetStreamLog:
         self._append_timeout_s = append_timeout_s
         self._in_flight_most = in_flight
         self._in_flight = 0
+        self._groups: AppendGroups | None = None
+        if groups:
+            self._groups = AppendGroups(
+                connection, self._send_alone, timeout_s=append_timeout_s, on_settled=self._on_settled
+            )
         self._settled = asyncio.Event()
         self._closed = False
         self._loop = asyncio.get_running_loop()
@@ -89,6 +98,7 @@ class JetStreamLog:
             append_timeout_s=append_timeout_s,
             in_flight=in_flight,
             follower_bounds=follower_bounds or FollowerBounds(),
+            groups=bool(info["config"].get("allow_atomic")),
         )
 
     @property
@@ -101,11 +111,8 @@ class JetStreamLog:
     ) -> asyncio.Future[int]:
         """See ``EventLog.append``. Beyond the bound of appends in flight the result is ``LogUnavailable`` at once."""
         check_subject(subject)
-        headers: bytes | None = None
-        size = len(payload)
-        if expected is not None or ttl_s is not None:
-            headers = _headers(expected, ttl_s)
-            size += len(headers)
+        lines = _header_lines(expected, ttl_s)
+        size = len(payload) + (len(_FRAME % lines) if lines else 0)
         future: asyncio.Future[int] = self._loop.create_future()
         if size > self._event_limit:
             future.set_exception(EventTooLarge(self._event_limit))
@@ -113,20 +120,31 @@ class JetStreamLog:
             why = "the log is closed" if self._closed else "too many appends are in flight; try again later"
             future.set_exception(LogUnavailable(why, maybe_stored=False))
         else:
+            event = Gathered(subject.encode(), payload, lines, future)
             self._in_flight += 1
-            self._connection.send_request(
-                subject.encode(), payload, self, future, headers=headers, timeout_s=self._append_timeout_s
-            )
+            if self._groups is None or expected is not None or size + EXTRA_BYTES > self._event_limit:
+                self._send_alone(event)
+            else:
+                self._groups.add(event, self._in_flight - 1)
         return future
+
+    def _send_alone(self, event: Gathered) -> None:
+        headers = _FRAME % event.lines if event.lines else None
+        self._connection.send_request(
+            event.subject, event.payload, self, event.future, headers=headers, timeout_s=self._append_timeout_s
+        )
+
+    def _on_settled(self, count: int) -> None:
+        self._in_flight -= count
+        if self._closed:
+            self._settled.set()
 
     # The waiter of appends: how an acknowledgement, or the lack of one, becomes the append's result.
 
     def answer(self, future: asyncio.Future[Any], headers: bytes | None, payload: bytes) -> None:
         """Take an acknowledgement."""
         del headers  # acknowledgements have none
-        self._in_flight -= 1
-        if self._closed:
-            self._settled.set()
+        self._on_settled(1)
         if future.done():
             return
         number = payload[self._ack_length : -1]
@@ -142,9 +160,7 @@ class JetStreamLog:
 
     def fail(self, future: asyncio.Future[Any], error: NatsError) -> None:
         """Take the lack of an acknowledgement."""
-        self._in_flight -= 1
-        if self._closed:
-            self._settled.set()
+        self._on_settled(1)
         if not future.done():
             future.set_exception(api.translate(error))
 
@@ -210,6 +226,8 @@ class JetStreamLog:
     async def close(self) -> None:
         """See ``EventLog.close``; the connection stays open, it is its maker's to close."""
         self._closed = True
+        if self._groups is not None:
+            self._groups.flush()
         for follower in tuple(self._followers):
             await follower.close()
         while self._in_flight:
@@ -217,11 +235,11 @@ class JetStreamLog:
             await self._settled.wait()
 
 
-def _headers(expected: int | None, ttl_s: int | None) -> bytes:
+def _header_lines(expected: int | None, ttl_s: int | None) -> bytes:
     check_conditions(expected, ttl_s)
-    lines = b"NATS/1.0\r\n"
+    lines = b""
     if expected is not None:
         lines += b"Nats-Expected-Last-Subject-Sequence: %d\r\n" % expected
     if ttl_s is not None:
         lines += b"Nats-TTL: %d\r\n" % ttl_s
-    return lines + b"\r\n"
+    return lines

@@ -50,6 +50,7 @@ class StreamPlan:
             "num_replicas": self.replicas,
             "allow_direct": True,
             "allow_msg_ttl": True,
+            "allow_atomic": True,  # appends may share a batch
             "deny_purge": True,
             "duplicate_window": _DUPLICATE_WINDOW_NS,
             "metadata": {api.INCARNATION_KEY: incarnation},

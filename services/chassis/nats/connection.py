@@ -161,6 +161,16 @@ class NatsConnection:
             self._requests.forget(reply)
             waiter.fail(future, error)
 
+    def send_message(self, subject: bytes, payload: bytes, headers: bytes) -> None:
+        """Send a message that nobody answers; for adapters that write many. Raises as ``publish``.
+
+        Args:
+            subject: must be free of spaces and control characters.
+            payload: the body.
+            headers: a header block from ``NATS/1.0`` to the empty line.
+        """
+        self._send(subject, b"", payload, headers)
+
     def _send(self, subject: bytes, reply: bytes, payload: bytes, headers: bytes | None) -> None:
         link = self._link
         size = len(payload)

@@ -45,6 +45,7 @@ class ProjectionSettings:
         gather_each_s: for every event of a batch the next one gathers so long, if events come faster than commits: a
             commit costs the same whether it holds one event or twenty. Who stores alone never waits for others.
         gather_most_s: it gathers no longer than this.
+        gathered: a batch of so many events need not gather.
         ahead: batches handed to the store and not yet on the disk ...
         ahead_behind: ... and so many while more waits in the log: they share a transaction.
         idle_position_s: how often a position that moved without events is written.
@@ -53,6 +54,7 @@ class ProjectionSettings:
     young_s: float = 5.0
     gather_each_s: float = 0.00125
     gather_most_s: float = 0.025
+    gathered: int = 20
     ahead: int = 2
     ahead_behind: int = 4
     idle_position_s: float = 10.0
@@ -162,7 +164,8 @@ class Projection:
                 del batch, taken  # a replay's batches are large, and decoded by now
                 while len(under_way) > ahead or (under_way and under_way[0].done()):
                     await under_way.pop(0)
-                if gathered > 1 or (gathered and crowded):
+                # A large batch has gathered before it was appended.
+                if gathered < self._settings.gathered and (gathered > 1 or (gathered and crowded)):
                     await self._clock.sleep(min(gathered * self._settings.gather_each_s, self._settings.gather_most_s))
             await asyncio.gather(*under_way)  # whose failure has closed the follower
         finally:
