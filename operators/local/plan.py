@@ -17,6 +17,8 @@ NODES: Final = 15
 SMALLEST: Final = 3
 SEEDS: Final = 2
 PROCESSES: Final = 2
+#: What a node is made of; each can be a process of its own.
+ROLES: Final = ("swarm", "onion")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,12 @@ class NetworkPlan:
         """Split the nodes over the processes, evenly and in turn."""
         count = max(1, min(self.processes, len(self.nodes)))
         return [list(self.nodes[start::count]) for start in range(count)]
+
+    def hosts(self) -> dict[str, list[NodePlan]]:
+        """Return the nodes that each process hosts, by its name: ``nodes-0`` has a share, ``swarm-00`` one role."""
+        if self.separate_roles:
+            return {f"{role}-{node.index:02d}": [node] for node in self.nodes for role in ROLES}
+        return {f"nodes-{number}": share for number, share in enumerate(self.shares())}
 
 
 def ports_needed(nodes: int, seeds: int = SEEDS) -> int:

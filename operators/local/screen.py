@@ -87,7 +87,7 @@ def network_screen(texts: Texts, status: dict[str, Any], ready_after_s: float | 
             node["family"],
             node["country"],
             state,
-            node["process"],
+            ", ".join(node["processes"]),
         )
     facts = Table(box=None, show_header=False, pad_edge=False)
     facts.add_column(style="bold")

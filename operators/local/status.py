@@ -54,7 +54,7 @@ def gather(home: NetworkHome) -> dict[str, Any]:
 def describe(home: NetworkHome, running: Running, plan: NetworkPlan, directory: Directory) -> dict[str, Any]:
     """Put together what is known of a running network."""
     planned = {node.https_port: node for node in plan.nodes}
-    hosts = {node.index: f"nodes-{number}" for number, share in enumerate(plan.shares()) for node in share}
+    hosts = plan.hosts()
     now_ms = time.time_ns() // 1_000_000
 
     def show(node: Node) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def describe(home: NetworkHome, running: Running, plan: NetworkPlan, directory: 
             "country": node.country,
             "state": node.state.name.lower(),
             "swarm": _swarm(node.swarm_id),
-            "process": hosts.get(known.index, "") if known else "",
+            "processes": [name for name, hosted in hosts.items() if known in hosted],
         }
 
     nodes = sorted(map(show, directory.nodes), key=lambda node: str(node["name"]))

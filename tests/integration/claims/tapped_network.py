@@ -41,9 +41,9 @@ class TappedNetwork(RunningNetwork):
 
     def start(self) -> None:
         super().start()
-        hosts = {node["process"] for node in self.status["nodes"]}
-        assert len(hosts) == NODES, "each node is a process of its own"
-        self._hosts = {bytes.fromhex(node["key"]): node["process"] for node in self.status["nodes"]}
+        hosts = [(bytes.fromhex(node["key"]), node["processes"]) for node in self.status["nodes"]]
+        self._hosts = {key: process for key, (process,) in hosts}
+        assert len(set(self._hosts.values())) == NODES, "each node is a process of its own"
         self._names = {bytes.fromhex(node["key"]): node["name"] for node in self.status["nodes"]}
 
     def nodes(self) -> list[Node]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 
 import pytest
 
@@ -64,3 +65,13 @@ def test_ports_are_kept_while_they_are_free() -> None:
 
 def test_chosen_ports_are_distinct() -> None:
     assert len(set(ports.choose(40))) == 40
+
+
+def test_every_process_hosts_its_nodes_under_its_own_name() -> None:
+    shared = make_plan()
+    assert {name: len(nodes) for name, nodes in shared.hosts().items()} == {"nodes-0": 8, "nodes-1": 7}
+    apart = replace(shared, separate_roles=True).hosts()
+    assert list(apart)[:4] == ["swarm-00", "onion-00", "swarm-01", "onion-01"]
+    assert {name: node.index for name, (node,) in apart.items()} == {
+        f"{role}-{index:02d}": index for index in range(15) for role in plans.ROLES
+    }
