@@ -47,7 +47,8 @@ def process_roles(home: NetworkHome, plan: NetworkPlan) -> list[ProcessRole]:
     roles = []
     for name, (node,) in plan.hosts().items():
         service = name.partition("-")[0]
-        environment = QUIET | environments[service](home, plan, node, own_process=True)
+        telemetry = {f"NAISHO_{service.upper()}_TELEMETRY": f"{ports.HOST}:{plan.telemetry[name]}"}
+        environment = QUIET | telemetry | environments[service](home, plan, node, own_process=True)
         arguments = (sys.executable, "-m", f"services.{service}")
         roles.append(ProcessRole(name, arguments, environment, home.node(node) / f"{service}.log"))
     return roles

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from rich.console import Console, Group
 from rich.panel import Panel
@@ -13,6 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from naisho.texts import Texts
+
+#: Addresses of metrics that the screen has room for.
+_PAGES: Final = 3
 
 
 class Steps(Protocol):
@@ -116,6 +119,9 @@ def _facts(texts: Texts, status: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "log", texts("screen.fsync", log=status["log"])
     memory = sum(process["resident_mb"] or 0 for process in status["processes"])
     yield "processes", texts("screen.processes", count=len(status["processes"]), memory=memory)
+    told = [process for process in status["processes"] if process["metrics"]]
+    pages = ", ".join(f"{process['metrics']} ({process['name']})" for process in told[:_PAGES])
+    yield "metrics", texts("screen.more", shown=pages, count=len(told) - _PAGES) if told[_PAGES:] else pages
     yield "data", status["home"]
 
 

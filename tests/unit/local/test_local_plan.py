@@ -29,6 +29,22 @@ def test_every_port_is_used_once_and_can_be_replaced() -> None:
     assert moved.with_ports(plan.ports()) == plan
 
 
+def test_every_process_has_a_port_for_telemetry_and_keeps_it() -> None:
+    plan = make_plan(nodes=3)
+    assert plan.untold() == ["network", "nodes-0", "nodes-1"]
+    told = plan.with_telemetry([1, 2, 3])
+    assert told.telemetry == {"network": 1, "nodes-0": 2, "nodes-1": 3}
+    assert told.ports() == [*plan.ports(), 1, 2, 3]
+    assert told.with_ports(told.ports()) == told
+    assert plans.parse(plans.render(told)) == told
+    fewer = replace(told, processes=1)
+    assert fewer.untold() == []
+    assert fewer.with_telemetry([]).telemetry == {"network": 1, "nodes-0": 2}
+    apart = replace(told, separate_roles=True)
+    assert len(apart.untold()) == 6
+    assert apart.with_telemetry(range(10, 16)).telemetry["network"] == 1
+
+
 def test_nodes_are_shared_out_evenly() -> None:
     shares = make_plan().shares()
     assert [len(share) for share in shares] == [8, 7]
