@@ -120,8 +120,10 @@ def _facts(texts: Texts, status: dict[str, Any]) -> Iterator[tuple[str, str]]:
     memory = sum(process["resident_mb"] or 0 for process in status["processes"])
     yield "processes", texts("screen.processes", count=len(status["processes"]), memory=memory)
     told = [process for process in status["processes"] if process["metrics"]]
-    pages = ", ".join(f"{process['metrics']} ({process['name']})" for process in told[:_PAGES])
-    yield "metrics", texts("screen.more", shown=pages, count=len(told) - _PAGES) if told[_PAGES:] else pages
+    pages = [f"{process['metrics']} ({process['name']})" for process in told[:_PAGES]]
+    if told[_PAGES:]:
+        pages.append(texts("screen.more", count=len(told) - _PAGES))
+    yield "metrics", "\n".join(pages)
     yield "data", status["home"]
 
 
