@@ -18,7 +18,8 @@ ROWS = re.findall(r"^\| (.*) \| (.*) \| (.*) \|$", THREAT_MODEL, re.MULTILINE)
 
 def default(kind: type, name: str) -> float:
     (field,) = (field for field in fields(kind) if field.name == name)
-    return float(field.default)
+    assert isinstance(field.default, float)
+    return field.default
 
 
 def stated(what: str, where: str) -> str:
