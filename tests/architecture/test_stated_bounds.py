@@ -18,7 +18,7 @@ ROWS = re.findall(r"^\| (.*) \| (.*) \| (.*) \|$", THREAT_MODEL, re.MULTILINE)
 
 def default(kind: type, name: str) -> float:
     (field,) = (field for field in fields(kind) if field.name == name)
-    assert isinstance(field.default, float)
+    assert isinstance(field.default, int | float)
     return field.default
 
 
