@@ -19,6 +19,7 @@ from naisho.texts import Texts
 from operators.local import texts as catalogs
 from operators.local.errors import StartFailed
 from operators.local.home import NetworkHome
+from operators.local.wished_settings import WishedSetting
 
 INTERRUPTED = 130
 
@@ -39,12 +40,14 @@ def network(shared: Texts) -> click.Group:
     @click.option("--nodes", type=click.IntRange(3), help=texts("help.nodes"))
     @click.option("--processes", type=click.IntRange(1), help=texts("help.processes"))
     @click.option("--separate-roles", is_flag=True, default=None, help=texts("help.separate"))
-    @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help=texts("help.set"))
+    @click.option(
+        "--set", "settings", type=WishedSetting(texts), multiple=True, metavar="NAME=VALUE", help=texts("help.set")
+    )
     @click.pass_obj
-    def up(context: CliContext, /, home: Path | None, *, fresh: bool, settings: tuple[str, ...], **wished: Any) -> None:
+    def up(context: CliContext, /, home: Path | None, *, fresh: bool, **wished: Any) -> None:
         from operators.local.preparation import Wishes  # noqa: PLC0415
 
-        wishes = Wishes(**wished, settings=tuple(_named(setting) for setting in settings))
+        wishes = Wishes(**wished)
         place = _place(context, home)
         with place.locked():
             if fresh:
@@ -115,10 +118,3 @@ async def _up(home: NetworkHome, wishes: Any, texts: Texts, *, as_json: bool) ->
 
 def _place(context: CliContext, home: Path | None) -> NetworkHome:
     return NetworkHome(home.absolute()) if home else NetworkHome(context.data_dir / "networks" / "local")
-
-
-def _named(setting: str) -> tuple[str, str]:
-    name, equals, value = setting.partition("=")
-    if not equals or "." not in name:
-        raise click.BadParameter(f"{setting!r} is not like onion.rate.burst=900", param_hint="--set")
-    return name, value

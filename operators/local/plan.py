@@ -17,6 +17,10 @@ NODES: Final = 15
 SMALLEST: Final = 3
 SEEDS: Final = 2
 PROCESSES: Final = 2
+#: The process that hosts membership and the custodian.
+OPERATOR: Final = "network"
+#: What a node is made of; each can be a process of its own.
+ROLES: Final = ("swarm", "onion")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +55,13 @@ class NetworkPlan:
     separate_roles: bool = False
     #: Settings of every node that differ from the defaults: ``{"onion.rate.burst": "1000"}``.
     settings: dict[str, str] = field(default_factory=dict)
+    #: Where each process tells its metrics and readiness, by its name.
+    telemetry: dict[str, int] = field(default_factory=dict)
 
     def ports(self) -> list[int]:
         """Return every port of the plan in a fixed order; seeds' zeros are left out."""
         own = [port for node in self.nodes for port in (node.https_port, node.hop_port, node.seed_port) if port]
-        return [self.nats_port, *own]
+        return [self.nats_port, *own, *self.telemetry.values()]
 
     def with_ports(self, ports: Sequence[int]) -> NetworkPlan:
         """Return the same plan with other ports, given in the order of ``ports()``."""
@@ -65,16 +71,32 @@ class NetworkPlan:
             NodePlan(node.index, node.family, node.country, next(rest), next(rest), next(rest) if node.seed_port else 0)
             for node in self.nodes
         )
-        return replace(self, nats_port=nats_port, nodes=nodes)
+        telemetry = {process: next(rest) for process in self.telemetry}
+        return replace(self, nats_port=nats_port, nodes=nodes, telemetry=telemetry)
+
+    def untold(self) -> list[str]:
+        """Return the processes that have no port for telemetry yet."""
+        return [process for process in (OPERATOR, *self.hosts()) if process not in self.telemetry]
+
+    def with_telemetry(self, ports: Sequence[int]) -> NetworkPlan:
+        """Return the same plan with a port for each process that had none; those of processes that are no more go."""
+        telemetry = self.telemetry | dict(zip(self.untold(), ports, strict=True))
+        return replace(self, telemetry={process: telemetry[process] for process in (OPERATOR, *self.hosts())})
 
     def shares(self) -> list[list[NodePlan]]:
         """Split the nodes over the processes, evenly and in turn."""
         count = max(1, min(self.processes, len(self.nodes)))
         return [list(self.nodes[start::count]) for start in range(count)]
 
+    def hosts(self) -> dict[str, list[NodePlan]]:
+        """Return the nodes that each process hosts, by its name: ``nodes-0`` has a share, ``swarm-00`` one role."""
+        if self.separate_roles:
+            return {f"{role}-{node.index:02d}": [node] for node in self.nodes for role in ROLES}
+        return {f"nodes-{number}": share for number, share in enumerate(self.shares())}
+
 
 def ports_needed(nodes: int, seeds: int = SEEDS) -> int:
-    """Return how many ports a network takes: two for each node, one for each seed, one for NATS."""
+    """Return how many ports a network takes but for telemetry: two for each node, one for each seed, one for NATS."""
     return 2 * nodes + seeds + 1
 
 

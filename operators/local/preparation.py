@@ -62,6 +62,7 @@ def obtain_plan(home: NetworkHome, wishes: Wishes) -> NetworkPlan:
     if wishes.separate_roles is not None:
         changes["separate_roles"] = wishes.separate_roles
     plan = replace(plan, **changes)
+    plan = plan.with_telemetry(ports.choose(len(plan.untold()), taken=plan.ports()))
     home.write_plan(plan)
     return plan
 

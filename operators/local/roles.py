@@ -36,22 +36,21 @@ def process_roles(home: NetworkHome, plan: NetworkPlan) -> list[ProcessRole]:
     if not plan.separate_roles:
         return [
             ProcessRole(
-                f"nodes-{number}",
+                name,
                 (sys.executable, "-m", "operators.local.host", str(home.root), str(number)),
                 QUIET,
-                home.root / "nodes" / f"nodes-{number}.log",
+                home.root / "nodes" / f"{name}.log",
             )
-            for number in range(len(plan.shares()))
+            for number, name in enumerate(plan.hosts())
         ]
+    environments = {"swarm": swarm_environment, "onion": onion_environment}
     roles = []
-    for node in plan.nodes:
-        for service, environment in (
-            ("swarm", QUIET | swarm_environment(home, plan, node, own_process=True)),
-            ("onion", QUIET | onion_environment(home, plan, node, own_process=True)),
-        ):
-            name = f"{service}-{node.index:02d}"
-            arguments = (sys.executable, "-m", f"services.{service}")
-            roles.append(ProcessRole(name, arguments, environment, home.node(node) / f"{service}.log"))
+    for name, (node,) in plan.hosts().items():
+        service = name.partition("-")[0]
+        telemetry = {f"NAISHO_{service.upper()}_TELEMETRY": f"{ports.HOST}:{plan.telemetry[name]}"}
+        environment = QUIET | telemetry | environments[service](home, plan, node, own_process=True)
+        arguments = (sys.executable, "-m", f"services.{service}")
+        roles.append(ProcessRole(name, arguments, environment, home.node(node) / f"{service}.log"))
     return roles
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from rich.console import Console, Group
 from rich.panel import Panel
@@ -13,6 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from naisho.texts import Texts
+
+#: Addresses of metrics that the screen has room for.
+_PAGES: Final = 3
 
 
 class Steps(Protocol):
@@ -87,7 +90,7 @@ def network_screen(texts: Texts, status: dict[str, Any], ready_after_s: float | 
             node["family"],
             node["country"],
             state,
-            node["process"],
+            ", ".join(node["processes"]),
         )
     facts = Table(box=None, show_header=False, pad_edge=False)
     facts.add_column(style="bold")
@@ -116,6 +119,11 @@ def _facts(texts: Texts, status: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "log", texts("screen.fsync", log=status["log"])
     memory = sum(process["resident_mb"] or 0 for process in status["processes"])
     yield "processes", texts("screen.processes", count=len(status["processes"]), memory=memory)
+    told = [process for process in status["processes"] if process["metrics"]]
+    pages = [f"{process['metrics']} ({process['name']})" for process in told[:_PAGES]]
+    if told[_PAGES:]:
+        pages.append(texts("screen.more", count=len(told) - _PAGES))
+    yield "metrics", "\n".join(pages)
     yield "data", status["home"]
 
 

@@ -13,9 +13,10 @@ from naisho.protocol.directory import verification
 from naisho.protocol.directory.errors import DirectoryError
 from naisho.protocol.directory.model import DIRECTORY_PATH, Directory, Node, Transport
 from naisho.protocol.network_file import NetworkFile
+from operators.local import ports
 from operators.local.errors import LocalNetworkError
 from operators.local.home import NetworkHome, Running
-from operators.local.plan import NetworkPlan
+from operators.local.plan import OPERATOR, NetworkPlan
 
 ASK_WITHIN_S = 5.0
 
@@ -54,7 +55,7 @@ def gather(home: NetworkHome) -> dict[str, Any]:
 def describe(home: NetworkHome, running: Running, plan: NetworkPlan, directory: Directory) -> dict[str, Any]:
     """Put together what is known of a running network."""
     planned = {node.https_port: node for node in plan.nodes}
-    hosts = {node.index: f"nodes-{number}" for number, share in enumerate(plan.shares()) for node in share}
+    hosts = plan.hosts()
     now_ms = time.time_ns() // 1_000_000
 
     def show(node: Node) -> dict[str, Any]:
@@ -68,7 +69,7 @@ def describe(home: NetworkHome, running: Running, plan: NetworkPlan, directory: 
             "country": node.country,
             "state": node.state.name.lower(),
             "swarm": _swarm(node.swarm_id),
-            "process": hosts.get(known.index, "") if known else "",
+            "processes": [name for name, hosted in hosts.items() if known in hosted],
         }
 
     nodes = sorted(map(show, directory.nodes), key=lambda node: str(node["name"]))
@@ -83,20 +84,25 @@ def describe(home: NetworkHome, running: Running, plan: NetworkPlan, directory: 
         "directory": directory.freshness(now_ms).value,
         "running_s": round((now_ms - running.started_ms) / 1000),
         "processes": [
-            {"name": name, "pid": pid, "resident_mb": _resident_mb(pid)}
-            for name, pid in [("network", running.pid), *running.processes.items()]
+            {"name": name, "pid": pid, "resident_mb": _resident_mb(pid), "metrics": _metrics(plan, name)}
+            for name, pid in [(OPERATOR, running.pid), *running.processes.items()]
         ],
         "swarms": {
             _swarm(swarm): [node["name"] for node in nodes if node["swarm"] == _swarm(swarm)]
             for swarm in directory.swarm_ids
         },
         "nodes": nodes,
-        "log": f"nats://127.0.0.1:{plan.nats_port}",
+        "log": f"nats://{ports.HOST}:{plan.nats_port}",
     }
 
 
 def _swarm(swarm_id: int) -> str:
     return "" if swarm_id == ring.INVALID_SWARM else f"{swarm_id:x}"
+
+
+def _metrics(plan: NetworkPlan, process: str) -> str | None:
+    port = plan.telemetry.get(process)
+    return f"http://{ports.HOST}:{port}/metrics" if port else None
 
 
 def _resident_mb(pid: int) -> float | None:

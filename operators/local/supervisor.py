@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from naisho.protocol.directory import Directory
 from naisho.protocol.network_file import NetworkFile
-from operators.local import preparation
+from operators.local import ports, preparation
 from operators.local.children import Child
 from operators.local.errors import LocalNetworkError, StartFailed
 from operators.local.home import NetworkHome, Running
@@ -23,17 +23,20 @@ from operators.local.identities import LocalIdentities
 from operators.local.keeper import keep
 from operators.local.nats_config import inbox_prefix
 from operators.local.nats_server import NatsServer
-from operators.local.plan import NetworkPlan
+from operators.local.plan import OPERATOR, NetworkPlan
 from operators.local.roles import ProcessRole, custodian_environment, process_roles
 from operators.local.screen import Steps
 from operators.local.status import describe, fetch_directory
 from operators.membership.authority import Authority
+from operators.membership.instruments import INSTRUMENTS, watch
 from operators.membership.keys import obtain_keys
 from services.chassis.clock import SystemClock
 from services.chassis.hosting import running
+from services.chassis.lifecycle import Lifecycle, State
 from services.chassis.nats.connection import NatsConnection
 from services.chassis.nats.settings import NatsSettings
 from services.chassis.settings import SettingsError, read_settings
+from services.chassis.telemetry import Metrics, TelemetryEndpoint
 from services.swarm.custodian import CustodySettings
 from services.swarm.custodian import bootstrap as bootstrap_custodian
 
@@ -42,6 +45,7 @@ log = logging.getLogger(__name__)
 START_WITHIN_S: Final = 60.0
 _LOOK_EVERY_S: Final = 0.05
 _CUSTODIAN_PAUSE_S: Final = 1.0
+_NO_CUSTODIAN: Final = "nobody erases"
 
 
 class Supervisor:
@@ -59,6 +63,10 @@ class Supervisor:
         self._steps = steps
         self._clock = SystemClock()
         self._started_ms = self._clock.now_ms()
+        #: Of what runs in this process.
+        self._lifecycle = Lifecycle(OPERATOR)
+        self._lifecycle.withdraw(_NO_CUSTODIAN)
+        self._telemetry = TelemetryEndpoint(ports.HOST, plan.telemetry[OPERATOR], [], [])
         self._children: dict[str, Child] = {}
         self._vital: list[asyncio.Task[None]] = []
         self._nats: NatsServer
@@ -78,6 +86,7 @@ class Supervisor:
             self._network = await asyncio.to_thread(
                 preparation.obtain_network_file, self._home, self._plan, self._clock.now_ms()
             )
+            await stack.enter_async_context(self._telemetry)
             await self._start_log(identities, stack)
             await self._start_authority(identities, stack)
             self._own(self._keep_custodian(self._custody()), stack)
@@ -105,6 +114,10 @@ class Supervisor:
         )
         await self._authority.start()
         stack.push_async_callback(self._authority.stop)
+        metrics = Metrics("membership", 0, INSTRUMENTS)
+        watch(self._authority, metrics, self._clock)
+        self._lifecycle.move_to(State.READY)
+        stack.enter_context(self._telemetry.showing(metrics, self._lifecycle))
         self._vital.append(self._own(self._authority.run(), stack))
 
     def _custody(self) -> CustodySettings:
@@ -120,9 +133,12 @@ class Supervisor:
             custodian = bootstrap_custodian(settings, clock=self._clock)
             try:
                 async with running([custodian]):
-                    await custodian.lifecycle.wait_until(lambda life: life.failure is not None)
+                    with self._telemetry.showing(custodian.measure(0), custodian.lifecycle):
+                        self._lifecycle.restore(_NO_CUSTODIAN)
+                        await custodian.lifecycle.wait_until(lambda life: life.failure is not None)
             except Exception as error:  # noqa: BLE001 - whatever it was, the next attempt follows
                 log.warning("the custodian has ended (%s); it is started again", type(error).__name__)
+            self._lifecycle.withdraw(_NO_CUSTODIAN)
             await asyncio.sleep(_CUSTODIAN_PAUSE_S)
 
     async def _start_nodes(self, stack: AsyncExitStack) -> None:
@@ -174,7 +190,7 @@ class Supervisor:
 
     def _user(self, name: str, seed: bytes) -> NatsSettings:
         return NatsSettings(
-            servers=(f"nats://127.0.0.1:{self._plan.nats_port}",),
+            servers=(f"nats://{ports.HOST}:{self._plan.nats_port}",),
             name=name,
             nkey_seed=seed,
             inbox_prefix=inbox_prefix(name),

@@ -11,7 +11,7 @@ from operators.membership.authority import AuthoritySettings
 from operators.membership.domain.assignment import SwarmSizes
 from operators.membership.domain.policy import Policy
 from operators.membership.streams import MIB, StreamSizes
-from services.chassis.settings import DAY, HOUR, MINUTE, Duration, Range, Secret, Size
+from services.chassis.settings import DAY, HOUR, MINUTE, Address, Duration, Range, Secret, Size
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,8 @@ class MembershipServiceSettings:
     first_nodes: Annotated[int, Range(1)] = 12
     first_wait: Annotated[Duration, Range(0)] = field(default=Duration(30))
     smallest_network: Annotated[int, Range(3)] = 12
+    #: Where ``/metrics``, ``/livez`` and ``/readyz`` answer; nowhere if absent. Not a public address.
+    telemetry: Address | None = None
     #: Longest and shortest pause between two looks around.
     tick: Annotated[Duration, Range(0.01)] = field(default=Duration(1))
     pace: Annotated[Duration, Range(0.01)] = field(default=Duration(0.2))

@@ -11,7 +11,7 @@ from services.chassis.clock import Clock, SystemClock
 from services.chassis.lifecycle import Lifecycle
 from services.chassis.nats.connection import NatsConnection
 from services.chassis.nats.settings import NatsSettings
-from services.chassis.telemetry import Metrics
+from services.chassis.telemetry import Metrics, TelemetryEndpoint
 
 
 class MembershipService:
@@ -31,6 +31,7 @@ class MembershipService:
         self._policy = settings.policy(simulated=self._network.simulated)
         self._connection: NatsConnection | None = None
         self._authority: Authority | None = None
+        self._telemetry: TelemetryEndpoint | None = None
 
     @property
     def authority(self) -> Authority:
@@ -45,6 +46,7 @@ class MembershipService:
             NatsError: NATS is away or refuses.
             EventLogError: the log refuses, or does not answer.
             KeyFileError: there is nothing to sign with.
+            OSError: the address for telemetry is not to be had.
         """
         nats = self._settings.nats
         self._connection = await NatsConnection.connect(
@@ -66,12 +68,17 @@ class MembershipService:
         await self._authority.start()
         watch(self._authority, self.metrics, self._clock)
         self.lifecycle.spawn(self._authority.run(), "decide and publish")
+        if self._settings.telemetry is not None:
+            self._telemetry = TelemetryEndpoint(*self._settings.telemetry, [self.metrics], [self.lifecycle])
+            await self._telemetry.start()
 
     async def drain(self) -> None:
         """Nothing is in hand that another authority could not take up."""
 
     async def stop(self) -> None:
         """Hear nothing more and close the connection."""
+        if self._telemetry is not None:
+            await self._telemetry.close()
         if self._authority is not None:
             await self._authority.stop()
         if self._connection is not None:

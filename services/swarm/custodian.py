@@ -6,18 +6,16 @@ One for a network, beside the membership authority. It alone has the right to er
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-from services.chassis import logs
 from services.chassis.clock import Clock, SystemClock
-from services.chassis.hosting import run
 from services.chassis.lifecycle import Lifecycle
 from services.chassis.nats.names import NetworkNames
-from services.chassis.settings import HOUR, Address, Duration, Range, SettingsError, read_settings
+from services.chassis.own_process import main
+from services.chassis.settings import HOUR, Address, Duration, Range
 from services.chassis.telemetry import Metrics, TelemetryEndpoint
 from services.swarm import instruments as table
 from services.swarm.adapters.custody.custodian import Custodian, CustodianSettings
@@ -128,17 +126,5 @@ def bootstrap(settings: CustodySettings, *, clock: Clock | None = None) -> Custo
     return CustodianService(settings, clock or SystemClock())
 
 
-def main(arguments: list[str]) -> int:
-    """Read the settings and host the service; return the exit code."""
-    logs.configure()
-    file = Path(arguments[0]) if arguments else None
-    try:
-        settings = read_settings(CustodySettings, prefix="NAISHO_CUSTODIAN", environ=os.environ, file=file)
-    except SettingsError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    return run(lambda: [bootstrap(settings)])
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(CustodySettings, bootstrap, prefix="NAISHO_CUSTODIAN"))

@@ -47,7 +47,7 @@ def _fill(network: RunningNetwork, folder: Path) -> dict[str, str]:
     port = int(network.status["nodes"][0]["address"].rpartition(":")[2])
     pids = network.pids
     hosts = {name: pid for name, pid in pids.items() if name.startswith("nodes-")}
-    members = {name: sum(node["process"] == name for node in network.status["nodes"]) for name in hosts}
+    members = {name: sum(name in node["processes"] for node in network.status["nodes"]) for name in hosts}
     # What a process takes once, whatever is stored, is there after some work.
     load(folder, requests.stores(2000), port=port, connections=64, pids=list(pids.values()))
     before = {name: resident_mb([pid]) for name, pid in pids.items()}

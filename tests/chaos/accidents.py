@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import secrets
 import shutil
@@ -17,12 +16,12 @@ from typing import Any
 
 import httpx
 
-from tests.networks import RunningNetwork
+from tests.networks import RunningNetwork, wait_until_gone
 
 #: What every network of this folder has: each role its own process, and nobody told to ask less often.
 OPTIONS = ("--nodes", "3", "--separate-roles")
 UNHURRIED = {"rate.burst": "1000000", "rate.per_second": "1000000"}
-ENDED_WITHIN_S, SERVES_WITHIN_S = 10.0, 10.0
+SERVES_WITHIN_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -72,12 +71,6 @@ class StruckNetwork(RunningNetwork):
                     time.sleep(0.02)
 
     @property
-    def pids(self) -> dict[str, int]:
-        """Process ids by name, as of now: what was killed runs under another one after a while."""
-        running = json.loads((self.home / "running.json").read_text())
-        return {"network": running["pid"], **running["processes"]}
-
-    @property
     def log_folder(self) -> Path:
         """All streams of the event log."""
         return self.home / "nats" / "store"
@@ -115,17 +108,6 @@ class StruckNetwork(RunningNetwork):
             with contextlib.suppress(ProcessLookupError):  # somebody else has killed it
                 os.kill(pid, signal.SIGCONT)
 
-    def strike_all(self) -> None:
-        """Kill -9 every process at once; none gets to say goodbye."""
-        pids = self.pids
-        os.kill(pids["network"], signal.SIGSTOP)
-        for pid in reversed(pids.values()):
-            os.kill(pid, signal.SIGKILL)
-        assert self._process is not None
-        self._process.communicate(timeout=ENDED_WITHIN_S)
-        for pid in pids.values():
-            wait_until_gone(pid)
-
     def wipe(self, place: Place) -> None:
         """Kill a node's mailboxes and empty their disk before they start again."""
         with self.unattended():
@@ -150,17 +132,3 @@ def end(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError):  # it is gone already, and starts again
         os.kill(pid, signal.SIGKILL)
     wait_until_gone(pid)
-
-
-def wait_until_gone(pid: int) -> None:
-    """Wait until a killed process is no more, or only waits for its parent to take note."""
-    give_up = time.monotonic() + ENDED_WITHIN_S
-    while time.monotonic() < give_up:
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except (FileNotFoundError, ProcessLookupError):
-            return
-        if state in "ZX":
-            return
-        time.sleep(0.005)
-    raise TimeoutError(f"process {pid} does not end")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +13,7 @@ from naisho.protocol import storage_texts
 from naisho.protocol.account import AccountKeys
 from naisho.protocol.signing import verify
 from tests.chaos.accidents import Place
+from tests.networks import anonymous_tls
 
 RPC = "/storage_rpc/v1"
 PATIENCE_S = 12.0
@@ -25,14 +25,6 @@ class Listed(NamedTuple):
     hash: str
     expiry_ms: int
     data: str
-
-
-def anonymous_tls() -> ssl.SSLContext:
-    """Return what clients speak TLS with; none of them checks a node's certificate (wire 2.2)."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 def http_client() -> httpx.AsyncClient:

@@ -23,8 +23,9 @@ from naisho.protocol.account import AccountKeys
 from operators.local.nats_server import free_port
 from tests.chaos.accidents import UNHURRIED, Place, StruckNetwork
 from tests.chaos.ledger import Ledger
-from tests.chaos.mailboxes import RPC, anonymous_tls, ask, http_client, listing, now_ms, signed
+from tests.chaos.mailboxes import RPC, ask, http_client, listing, now_ms, signed
 from tests.chaos.stream import Stream
+from tests.networks import anonymous_tls
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
 

@@ -73,7 +73,7 @@ class Scene:
         await asyncio.to_thread(self.network.strike, "nats")
 
     async def everything_killed(self) -> None:
-        await asyncio.to_thread(self.network.strike_all)
+        await asyncio.to_thread(self.network.kill)
         await asyncio.to_thread(self.network.start)
 
     async def node_wiped(self, number: int = 1) -> None:
@@ -85,7 +85,7 @@ class Scene:
 
     async def log_put_back_while_all_is_down(self) -> None:
         await self._keep_copy()
-        await asyncio.to_thread(self.network.strike_all)
+        await asyncio.to_thread(self.network.kill)
         shutil.rmtree(self.network.log_folder)
         shutil.copytree(self._copy, self.network.log_folder)
         await asyncio.to_thread(self.network.start)

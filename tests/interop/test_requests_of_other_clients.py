@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import ssl
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from naisho.protocol.directory import Directory, Transport
 from naisho.protocol.onion.encryption import Encryption
 from naisho.protocol.onion.packet import HopKey, to_node
 from naisho.protocol.onion.reply import NodeReply
-from tests.networks import RunningNetwork
+from tests.networks import RunningNetwork, anonymous_tls
 
 WHATSAPP = {"User-Agent": "WhatsApp", "Accept-Language": "en-us"}
 DESKTOP_SEED_REQUEST = (
@@ -50,10 +49,7 @@ FOURTEEN_DAYS_MS = 14 * 24 * 3600 * 1000
 @pytest.fixture
 def http() -> Iterator[httpx.Client]:
     """A client that, like all of them, does not check nodes' certificates."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    with httpx.Client(verify=context, trust_env=False, timeout=10) as client:
+    with httpx.Client(verify=anonymous_tls(), trust_env=False, timeout=10) as client:
         yield client
 
 

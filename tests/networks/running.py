@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -89,20 +91,22 @@ class RunningNetwork:
             raise RuntimeError(f"the network ended with status {self._process.returncode}")
 
     def kill(self) -> None:
-        """Kill -9 the whole network at once, every process of it."""
+        """Kill -9 every process at once, as a power cut would; none gets to say goodbye, or to start another again."""
         assert self._process is not None
-        for pid in self.pids.values():
-            try:
+        self._process.send_signal(signal.SIGSTOP)
+        pids = self.pids
+        for pid in reversed(pids.values()):
+            with contextlib.suppress(ProcessLookupError):  # ended by itself, and was to be started again
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-        self._process.kill()
         self._process.communicate(timeout=STOP_WITHIN_S)
+        for pid in pids.values():
+            wait_until_gone(pid)
 
     @property
     def pids(self) -> dict[str, int]:
-        """Process ids by name: ``network``, ``nats``, ``nodes-0``, ..."""
-        return {process["name"]: process["pid"] for process in self.status["processes"]}
+        """Process ids by name (``network``, ``nats``, ``nodes-0``, ...), as of now: who ended has another soon."""
+        running = json.loads((self.home / "running.json").read_text())
+        return {"network": running["pid"], **running["processes"]}
 
     @property
     def seed(self) -> str:
@@ -122,3 +126,21 @@ class RunningNetwork:
     def directory(self) -> Directory:
         """Return the directory that a seed hands out now, verified."""
         return fetch_directory(self.seed, self.network)
+
+
+def wait_until_gone(pid: int) -> None:
+    """Wait until a killed process is no more, or only waits for its parent to take note.
+
+    Raises:
+        TimeoutError: it goes on.
+    """
+    give_up = time.monotonic() + STOP_WITHIN_S
+    while time.monotonic() < give_up:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return
+        if state in "ZX":
+            return
+        time.sleep(0.005)
+    raise TimeoutError(f"process {pid} does not end")

@@ -16,18 +16,21 @@ bounds numbers.
 A secret called ``log_password`` is read from the file that ``log_password_file`` names, and is refused in plain.
 """
 
-from services.chassis.settings.reader import SettingsError, read_settings
-from services.chassis.settings.values import DAY, HOUR, MINUTE, Address, Duration, Range, Secret, Size
+from services.chassis.settings.reader import Setting, SettingsError, read_settings, settings_of
+from services.chassis.settings.values import DAY, HOUR, MINUTE, Address, BadValue, Duration, Range, Secret, Size
 
 __all__ = [
     "DAY",
     "HOUR",
     "MINUTE",
     "Address",
+    "BadValue",
     "Duration",
     "Range",
     "Secret",
+    "Setting",
     "SettingsError",
     "Size",
     "read_settings",
+    "settings_of",
 ]

@@ -26,7 +26,7 @@ class SettingsError(ValueError):
         self.problems = tuple(problems)
 
 
-class _Setting(NamedTuple):
+class Setting(NamedTuple):
     """One value of the tree: its path of field names, its type, whether it must be given."""
 
     path: tuple[str, ...]
@@ -34,11 +34,17 @@ class _Setting(NamedTuple):
     required: bool
 
     @property
-    def is_secret(self) -> bool:
-        kind = self.kind
+    def plain_kind(self) -> Any:
+        """Its type without bounds and without None."""
+        kind = without_none(self.kind)
         while get_origin(kind) is Annotated:
-            kind = get_args(kind)[0]
-        return without_none(kind) is Secret
+            kind = without_none(get_args(kind)[0])
+        return kind
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether a file is named instead of the value."""
+        return self.plain_kind is Secret
 
     @property
     def key(self) -> str:
@@ -48,6 +54,14 @@ class _Setting(NamedTuple):
     def variable(self, prefix: str) -> str:
         """How it is called in the environment."""
         return "_".join((prefix, *self.path)).upper() + ("_FILE" if self.is_secret else "")
+
+    def read(self, text: str) -> Any:
+        """Return the value that a text stands for.
+
+        Raises:
+            BadValue: for none; it says what is needed.
+        """
+        return convert(self.kind, text)
 
 
 def read_settings(kind: type[S], *, prefix: str, environ: Mapping[str, str], file: Path | None = None) -> S:
@@ -64,7 +78,7 @@ def read_settings(kind: type[S], *, prefix: str, environ: Mapping[str, str], fil
         SettingsError: naming every unknown key (with the nearest known one), missing or unusable value.
     """
     problems: list[str] = []
-    settings = list(_walk(kind))
+    settings = list(settings_of(kind))
     given: dict[tuple[str, ...], tuple[str, object]] = {}
     in_file = {setting.key: setting for setting in settings}
     in_environment = {setting.variable(prefix): setting for setting in settings}
@@ -94,15 +108,16 @@ def read_settings(kind: type[S], *, prefix: str, environ: Mapping[str, str], fil
         raise SettingsError([str(problem)]) from problem
 
 
-def _walk(kind: type, path: tuple[str, ...] = ()) -> Iterator[_Setting]:
+def settings_of(kind: type, path: tuple[str, ...] = ()) -> Iterator[Setting]:
+    """Yield every setting of a dataclass, those of its tables included."""
     hints = get_type_hints(kind, include_extras=True)
     for field in fields(kind):
         hint = hints[field.name]
         if is_dataclass(hint) and isinstance(hint, type):
-            yield from _walk(hint, (*path, field.name))
+            yield from settings_of(hint, (*path, field.name))
         else:
             required = field.default is MISSING and field.default_factory is MISSING
-            yield _Setting((*path, field.name), hint, required)
+            yield Setting((*path, field.name), hint, required)
 
 
 def _build(kind: type[S], path: tuple[str, ...], values: Mapping[tuple[str, ...], Any]) -> S:
@@ -117,7 +132,7 @@ def _build(kind: type[S], path: tuple[str, ...], values: Mapping[tuple[str, ...]
     return kind(**arguments)
 
 
-def _content(file: Path | None, settings: list[_Setting], problems: list[str]) -> dict[str, object]:
+def _content(file: Path | None, settings: list[Setting], problems: list[str]) -> dict[str, object]:
     if file is None:
         return {}
     try:
@@ -138,7 +153,7 @@ def _flatten(table: Mapping[str, Any], tables: set[str], above: str = "") -> Ite
             yield key, value
 
 
-def _unknown(name: str, known: Mapping[str, _Setting]) -> str:
+def _unknown(name: str, known: Mapping[str, Setting]) -> str:
     if f"{name}_file" in known or f"{name}_FILE" in known:
         return "a secret is not given in plain; name the file that holds it, with _file behind this name"
     nearest = get_close_matches(name, known, n=1, cutoff=0.0)

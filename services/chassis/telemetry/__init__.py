@@ -11,6 +11,7 @@ Nothing here is global: each instance of a service has its own `Metrics`, and on
 from services.chassis.telemetry.endpoint import TelemetryEndpoint
 from services.chassis.telemetry.instruments import Instrument, InstrumentError, Kind
 from services.chassis.telemetry.metrics import Counter, Distribution, Metrics
+from services.chassis.telemetry.shared import Measured, SharedTelemetry
 from services.chassis.telemetry.tracer import SpanKind, Tracer
 
 __all__ = [
@@ -19,7 +20,9 @@ __all__ = [
     "Instrument",
     "InstrumentError",
     "Kind",
+    "Measured",
     "Metrics",
+    "SharedTelemetry",
     "SpanKind",
     "TelemetryEndpoint",
     "Tracer",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple, Self
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
@@ -36,15 +36,15 @@ class TelemetryEndpoint:
     Args:
         host: address to listen on.
         port: 0 for any free one; see `port` once started.
-        metrics: of every service in the process.
-        lifecycles: of every service in the process.
+        metrics: of the services in the process.
+        lifecycles: of the services in the process; see `showing` for services that come and go.
     """
 
     def __init__(self, host: str, port: int, metrics: Sequence[Metrics], lifecycles: Sequence[Lifecycle]) -> None:
         self.port = port
         self._host = host
-        self._metrics = metrics
-        self._lifecycles = lifecycles
+        self._metrics = list(metrics)
+        self._lifecycles = list(lifecycles)
         self._process = ProcessCollector(registry=None)
         self._connections: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -74,6 +74,18 @@ class TelemetryEndpoint:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+    @contextlib.contextmanager
+    def showing(self, metrics: Metrics, lifecycle: Lifecycle) -> Iterator[None]:
+        """Show one more service meanwhile; its metrics are closed at the end."""
+        self._metrics.append(metrics)
+        self._lifecycles.append(lifecycle)
+        try:
+            yield
+        finally:
+            self._metrics.remove(metrics)
+            self._lifecycles.remove(lifecycle)
+            metrics.close()
 
     def exposition(self) -> bytes:
         """Return every metric of the process in Prometheus's text format."""

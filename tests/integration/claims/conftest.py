@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from itertools import count
@@ -13,6 +12,7 @@ import pytest
 
 from naisho import Client
 from tests.integration.claims.tapped_network import TappedNetwork
+from tests.networks import anonymous_tls
 
 #: The client for which every node of the network is broken on purpose.
 BROKEN_FOR = "127.190.203.249"
@@ -44,10 +44,7 @@ def new_address() -> Callable[[], str]:
 
 def from_address(address: str) -> httpx.AsyncHTTPTransport:
     """Return what carries a client's requests from an address; no client checks nodes' certificates (wire 2.2)."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return httpx.AsyncHTTPTransport(verify=context, local_address=address, trust_env=False)
+    return httpx.AsyncHTTPTransport(verify=anonymous_tls(), local_address=address, trust_env=False)
 
 
 @pytest.fixture

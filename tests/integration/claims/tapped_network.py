@@ -41,9 +41,10 @@ class TappedNetwork(RunningNetwork):
 
     def start(self) -> None:
         super().start()
-        hosts = {node["process"] for node in self.status["nodes"]}
-        assert len(hosts) == NODES, "each node is a process of its own"
-        self._hosts = {bytes.fromhex(node["key"]): node["process"] for node in self.status["nodes"]}
+        hosts = [(bytes.fromhex(node["key"]), node["processes"]) for node in self.status["nodes"]]
+        self._hosts = {key: process for key, (process,) in hosts}
+        self._metrics = {process["name"]: process["metrics"] for process in self.status["processes"]}
+        assert len(set(self._hosts.values())) == NODES, "each node is a process of its own"
         self._names = {bytes.fromhex(node["key"]): node["name"] for node in self.status["nodes"]}
 
     def nodes(self) -> list[Node]:
@@ -80,8 +81,7 @@ class TappedNetwork(RunningNetwork):
 
     def metrics_of(self, key: bytes) -> bytes:
         """Return what a node's process tells of itself to those who run it."""
-        port = self._tape(key).with_suffix(".port").read_text()
-        with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        with urlopen(self._metrics[self._hosts[key]]) as answer:
             return bytes(answer.read())
 
     def at_rest_with(self, key: bytes) -> dict[str, bytes]:

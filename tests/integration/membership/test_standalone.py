@@ -11,7 +11,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
+
 from naisho.protocol.network_file import render
+from operators.local.nats_server import free_port
 from operators.membership.instruments import INSTRUMENTS, watch
 from services.chassis.clock import SystemClock
 from services.chassis.telemetry import Metrics
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 Configure = Callable[[], Path]
 
 
-def configured(lab: Lab, folder: Path) -> Path:
+def configured(lab: Lab, folder: Path, **more: object) -> Path:
     network = folder / "network.json"
     network.write_text(render(lab.network))
     settings = {
@@ -33,6 +36,7 @@ def configured(lab: Lab, folder: Path) -> Path:
         "tick": "200ms",
         "pace": "50ms",
         "missed": "2s",
+        **more,
     }
     tables: dict[str, dict[str, object]] = {
         "nats": {"servers": [lab.server.url]},
@@ -86,6 +90,18 @@ async def test_settings_that_cannot_be_used_are_named(tmp_path: Path) -> None:
         assert await process.wait() == 2
     assert "network_file is missing" in errors
     assert "the nearest is swarm_minimum" in errors
+
+
+async def test_a_process_tells_how_it_is(lab: Lab, tmp_path: Path) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    for index in range(5):
+        await lab.add_node(index)
+    async with authority(configured(lab, tmp_path, telemetry=address)):
+        await lab.until(lambda d: len(d.active_nodes) == 5)
+        async with httpx.AsyncClient(base_url=f"http://{address}", trust_env=False) as http:
+            assert (await http.get("/readyz")).text == "ready\n"
+            metrics = (await http.get("/metrics")).text
+    assert 'naisho_membership_nodes{node="0",service="membership",state="active"} 5.0' in metrics
 
 
 async def test_metrics_tell_of_the_network_and_of_nobody(lab: Lab) -> None:

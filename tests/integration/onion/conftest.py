@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -41,6 +40,7 @@ from services.chassis.settings import Address, Duration, Secret
 from services.onion.adapters.servers import Resolver
 from services.onion.bootstrap import OnionService, bootstrap
 from services.onion.settings import OnionSettings, ReachabilitySettings
+from tests.networks import anonymous_tls
 
 LOOPBACK = "127.0.0.1"
 NETWORK = "n-lab"
@@ -217,12 +217,7 @@ class RawClient:
 
     @classmethod
     async def connect(cls, port: int, *, tls: bool = True) -> RawClient:
-        context = None
-        if tls:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return cls(*await asyncio.open_connection(LOOPBACK, port, ssl=context))
+        return cls(*await asyncio.open_connection(LOOPBACK, port, ssl=anonymous_tls() if tls else None))
 
     def send(self, method: str, target: str, body: bytes = b"", **headers: str) -> None:
         lines = [f"{method} {target} HTTP/1.1", "Host: node", f"Content-Length: {len(body)}"]

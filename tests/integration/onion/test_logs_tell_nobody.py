@@ -7,7 +7,6 @@ import base64
 import contextlib
 import logging
 import socket
-import ssl
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +16,7 @@ from naisho.protocol.onion.packet import to_node
 from services.chassis.packed import Reply
 from services.chassis.settings import Duration
 from services.onion.settings import HttpSettings, RateSettings
+from tests.networks import anonymous_tls
 
 CLIENT = "127.0.0.77"
 ACCOUNT = bytes.fromhex("05" + "ab12cd34" * 8)
@@ -54,12 +54,9 @@ def traces_in(lines: list[str]) -> list[str]:
 
 
 async def client(port: int, *, tls: bool = True) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    context = None
-    if tls:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return await asyncio.open_connection("127.0.0.1", port, ssl=context, local_addr=(CLIENT, 0))
+    return await asyncio.open_connection(
+        "127.0.0.1", port, ssl=anonymous_tls() if tls else None, local_addr=(CLIENT, 0)
+    )
 
 
 def post(target: str, body: bytes) -> bytes:

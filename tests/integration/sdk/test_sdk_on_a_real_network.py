@@ -71,7 +71,7 @@ async def test_a_frozen_exit_turns_the_light_orange_in_time_and_messages_flow_ag
     running: RunningNetwork, pair: tuple[Client, Client]
 ) -> None:
     alice, bob = pair
-    process = {bytes.fromhex(node["key"]): running.pids[node["process"]] for node in running.status["nodes"]}
+    process = {bytes.fromhex(node["key"]): running.pids[node["processes"][0]] for node in running.status["nodes"]}
     loop = asyncio.get_running_loop()
     frozen_at = 0.0
     lights: list[Light] = []

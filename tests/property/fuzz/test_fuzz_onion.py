@@ -14,12 +14,13 @@ from naisho.protocol.signing import SigningKey
 from naisho.wire.node.v1.node_pb2 import OnionLayer
 from services.chassis.clock import ManualClock
 from services.chassis.packed import Reply
-from services.onion.api.http1 import Head, HttpLimits, Request, Response
+from services.onion.api.http1 import Head, HttpLimits, Request
 from services.onion.api.http1.connection import Connection
 from services.onion.api.http1.parsing import ChunkedBody, RequestError, parse_head
 from services.onion.api.layers import LAYER, Layers
 from services.onion.api.seed import Seed
 from services.onion.domain.replay import ReplayFilter
+from tests.property.onion.played import PlayedServer, PlayedWire
 
 SEED = b"\x07" * 32
 OWN = SigningKey(SEED).public
@@ -59,67 +60,18 @@ def test_chunked_bodies(fuzz: Callable[..., None]) -> None:
     fuzz("chunked bodies", parse, CHUNKS, (RequestError,), WORDS)
 
 
-class _World:
-    """Server, site and transport of a connection; everything but the connection itself is played."""
-
-    limits = HttpLimits(body=1000, head=1000, fields=16)
-    draining = False
-    date = b"now"
-
-    def __init__(self) -> None:
-        self.site = self
-        self.under_way = 0
-        self.held = 0
-        self.closed = False
-
-    def time(self) -> float:
-        return 0.0
-
-    def admit(self, head: Head, _peer: str) -> Response | None:
-        return Response(404) if "404" in head.target else None
-
-    def answer(self, request: Request) -> Response:
-        assert len(request.body) <= self.limits.body
-        return Response(200, request.body)
-
-    def begin(self) -> bool:
-        self.under_way += 1
-        return True
-
-    def end(self) -> None:
-        self.under_way -= 1
-
-    def hold(self, size: int) -> bool:
-        if size > 0 and self.held + size > 300:
-            return False
-        self.held += size
-        return True
-
-    def write(self, data: bytes) -> None:
-        assert data.startswith(b"HTTP/1.1 ")
-
-    def close(self) -> None:
-        self.closed = True
-
-    def ignore(self, *_: object, **__: object) -> None:
-        pass
-
-    count = keep = forget = set_write_buffer_limits = pause_reading = resume_reading = ignore
-
-    def report(self, error: BaseException) -> None:
-        raise error
-
-
 def test_connections(fuzz: Callable[..., None]) -> None:
     def parse(data: bytes) -> None:
-        world: Any = _World()
-        connection = Connection(world, "192.0.2.1")
-        connection.connection_made(world)
+        server: Any = PlayedServer(HttpLimits(body=1000, head=1000, fields=16), most_held=300)
+        wire: Any = PlayedWire()
+        connection = Connection(server, "192.0.2.1")
+        connection.connection_made(wire)
         for start in range(0, len(data), 200):
-            if not world.closed:
+            if not wire.closed:
                 connection.data_received(data[start : start + 200])
         connection.connection_lost(None)
-        assert world.under_way == world.held == 0
+        assert server.under_way == server.held == 0
+        assert wire.written[:9] in {b"", b"HTTP/1.1 "}
 
     seeds = [HEADS[0] + b"\r\n\r\n" + b"x" * 120 + HEADS[0] + b"\r\n\r\n", HEADS[1] + b"\r\n\r\n" + CHUNKS[0]]
     fuzz("HTTP connections", parse, seeds, (), WORDS)

@@ -12,8 +12,6 @@ from typing import Any
 import orjson
 
 from naisho.protocol.account import AccountKeys
-from naisho.protocol.ring import swarm_id
-from naisho.protocol.service_nodes import ServiceNode
 from naisho.protocol.signing import SigningKey
 from services.swarm.adapters.event_codec import SealedBody, UnreadableEvent, decode, encode
 from services.swarm.adapters.memory_mailboxes import MemoryMailboxes
@@ -31,6 +29,7 @@ from services.swarm.domain.events import (
 )
 from services.swarm.domain.policies import Quotas
 from services.swarm.domain.ports import SwarmAnswer
+from tests.property.one_swarm import Nodes
 
 NOW = 1_700_000_000_000
 HASH = "A" * 43
@@ -53,26 +52,6 @@ class CountingMailboxes(MemoryMailboxes):
     async def execute(self, command: Command) -> SwarmAnswer:
         self.executed += 1
         return await super().execute(command)
-
-
-class Nodes:
-    """One swarm of three nodes, or of none that this node knows."""
-
-    own_key = bytes(32)
-    own_swarm = swarm_id(3)
-    height = 7
-
-    def active(self) -> list[ServiceNode]:
-        return [
-            ServiceNode(bytes([n]) * 32, bytes(32), f"10.0.0.{n}", 22021, 22020, self.own_swarm, (2, 11, 0))
-            for n in (1, 2, 3)
-        ]
-
-    def swarm_ids(self) -> list[int]:
-        return [self.own_swarm]
-
-    def members(self, _: int) -> list[ServiceNode]:
-        return self.active()
 
 
 def b64(raw: bytes) -> str:

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.onion.api.http1 import Head, HttpLimits, Request, Response
+from services.onion.api.http1 import HttpLimits
 from services.onion.api.http1.connection import Connection, Phase
 from services.onion.api.http1.parsing import ChunkedBody, RequestError, parse_head
+from tests.property.onion.played import PlayedServer, PlayedWire
 
 names = st.sampled_from([b"Host", b"X-A", b"x-b", b"Accept"])
 values = st.binary(max_size=20).filter(lambda raw: not set(raw) & set(range(32)) and 0x7F not in raw)
@@ -37,85 +38,10 @@ def requests(draw: st.DrawFn) -> bytes:
     return b"\r\n".join([b"POST /x HTTP/1.1", *headers, b"", content])
 
 
-class Server:
-    """What a connection asks of its server, without sockets."""
-
-    limits = HttpLimits(body=100_000, head=2000, fields=16)
-    draining = False
-    date = b"now"
-
-    def __init__(self) -> None:
-        self.site = self
-        self.seen: list[tuple[Head, bytes]] = []
-        self.under_way = 0
-        self.held = 0
-        self.connections: set[Any] = set()
-
-    def time(self) -> float:
-        return 0.0
-
-    def admit(self, _head: Head, _peer: str) -> None:
-        return None
-
-    def answer(self, request: Request) -> Response:
-        self.seen.append((request.head, request.body))
-        return Response(200, b"x" * (len(request.body) % 7))
-
-    def begin(self) -> bool:
-        self.under_way += 1
-        return True
-
-    def end(self) -> None:
-        self.under_way -= 1
-        assert self.under_way >= 0
-
-    def hold(self, size: int) -> bool:
-        self.held += size
-        assert self.held >= 0
-        return True
-
-    def count(self, _status: int) -> None:
-        pass
-
-    def keep(self, connection: Any) -> None:
-        self.connections.add(connection)
-
-    def forget(self, connection: Any) -> None:
-        self.connections.discard(connection)
-
-    def report(self, error: BaseException) -> None:
-        raise error
-
-
-class Wire:
-    """A transport whose client takes everything at once."""
-
-    def __init__(self) -> None:
-        self.written = bytearray()
-        self.closed = False
-
-    def write(self, data: bytes) -> None:
-        assert not self.closed
-        self.written += data
-
-    def close(self) -> None:
-        self.closed = True
-
-    abort = close
-
-    def set_write_buffer_limits(self, high: int) -> None:
-        pass
-
-    def resume_reading(self) -> None:
-        pass
-
-    pause_reading = resume_reading
-
-
-def run(pieces: Iterator[bytes]) -> tuple[Server, Wire, Connection]:
+def run(pieces: Iterator[bytes]) -> tuple[PlayedServer, PlayedWire, Connection]:
     """Feed a connection, as a transport would: nothing more once it is closed."""
-    server: Any = Server()
-    wire: Any = Wire()
+    server: Any = PlayedServer(HttpLimits(body=100_000, head=2000, fields=16))
+    wire: Any = PlayedWire()
     connection = Connection(server, "192.0.2.1")
     connection.connection_made(wire)
     for piece in pieces:

@@ -13,11 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from naisho.protocol.ring import swarm_id
-from naisho.protocol.service_nodes import ServiceNode
 from naisho.protocol.signing import SigningKey
 from services.swarm.adapters.memory_mailboxes import MemoryMailboxes
 from services.swarm.api.dispatch import StorageRpc
+from tests.property.one_swarm import Nodes
 
 NOW = 1_700_000_000_000
 KEY = SigningKey(b"k" * 32)
@@ -61,21 +60,6 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
     max_leaves=8,
 )
-
-
-class Nodes:
-    own_key = bytes(32)
-    own_swarm = swarm_id(3)
-    height = 7
-
-    def active(self) -> list[ServiceNode]:
-        return [ServiceNode(bytes(32), bytes(32), "10.0.0.1", 22021, 22020, self.own_swarm, (2, 11, 0))]
-
-    def swarm_ids(self) -> list[int]:
-        return [self.own_swarm]
-
-    def members(self, _: int) -> list[ServiceNode]:
-        return self.active()
 
 
 class Node:

@@ -5,8 +5,9 @@ import contextlib
 
 import pytest
 
+from services.chassis.hosting import running
 from services.chassis.lifecycle import Lifecycle, State
-from services.chassis.telemetry import Instrument, Kind, Metrics, TelemetryEndpoint
+from services.chassis.telemetry import Instrument, Kind, Metrics, SharedTelemetry, TelemetryEndpoint
 
 SEEN = Instrument(Kind.COUNTER, "naisho_test_seen", "Seen")
 
@@ -107,3 +108,58 @@ async def test_an_address_in_use_is_an_error() -> None:
     async with TelemetryEndpoint("127.0.0.1", 0, [], []) as endpoint:
         with pytest.raises(OSError, match="in use"):
             await TelemetryEndpoint("127.0.0.1", endpoint.port, [], []).start()
+
+
+async def test_services_that_come_and_go_are_shown_meanwhile() -> None:
+    async with TelemetryEndpoint("127.0.0.1", 0, [], []) as endpoint:
+        for count in (3, 5):
+            metrics, life = Metrics("test", 1, [SEEN]), lifecycle("custodian")
+            metrics.counter(SEEN).add(count)
+            with endpoint.showing(metrics, life):
+                assert (
+                    f'naisho_test_seen_total{{node="1",service="test"}} {count}.0'
+                    in (await page(endpoint.port, "/metrics"))[1]
+                )
+                life.withdraw("away")
+                assert await page(endpoint.port, "/readyz") == (503, "custodian: ready, away\n")
+            assert "naisho_test" not in (await page(endpoint.port, "/metrics"))[1]
+            assert await page(endpoint.port, "/readyz") == (200, "ready\n")
+
+
+class Measured:
+    """A service that can be measured from its start on."""
+
+    def __init__(self, name: str) -> None:
+        self.lifecycle = Lifecycle(name)
+        self.started = False
+
+    async def start(self) -> None:
+        self.started = True
+
+    async def drain(self) -> None:
+        """Nothing is in hand."""
+
+    async def stop(self) -> None:
+        """Nothing to give back."""
+
+    def measure(self, node: int) -> Metrics:
+        assert self.started
+        metrics = Metrics("test", node, [SEEN])
+        metrics.counter(SEEN).add(100 + node)
+        return metrics
+
+
+async def test_many_services_of_a_process_share_an_endpoint_and_are_told_apart() -> None:
+    services = [(node, Measured(f"node-{node} test")) for node in (3, 12)]
+    telemetry = SharedTelemetry("127.0.0.1", 0, services)
+    async with running([*(service for _, service in services), telemetry]):
+        port = telemetry.endpoint.port
+        _, text = await page(port, "/metrics")
+        for node, _ in services:
+            assert f'naisho_test_seen_total{{node="{node}",service="test"}} {100 + node}.0' in text
+        assert text.count("# TYPE naisho_test_seen_total counter") == 1
+        services[1][1].lifecycle.withdraw("catching up")
+        assert await page(port, "/readyz") == (503, "node-12 test: ready, catching up\n")
+        assert await page(port, "/livez") == (200, "alive\n")
+    with pytest.raises(OSError, match=r".*"):
+        await asyncio.open_connection("127.0.0.1", port)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 
 import pytest
 
@@ -26,6 +27,22 @@ def test_every_port_is_used_once_and_can_be_replaced() -> None:
     moved = plan.with_ports([port + 1000 for port in plan.ports()])
     assert moved.ports() == [port + 1000 for port in plan.ports()]
     assert moved.with_ports(plan.ports()) == plan
+
+
+def test_every_process_has_a_port_for_telemetry_and_keeps_it() -> None:
+    plan = make_plan(nodes=3)
+    assert plan.untold() == ["network", "nodes-0", "nodes-1"]
+    told = plan.with_telemetry([1, 2, 3])
+    assert told.telemetry == {"network": 1, "nodes-0": 2, "nodes-1": 3}
+    assert told.ports() == [*plan.ports(), 1, 2, 3]
+    assert told.with_ports(told.ports()) == told
+    assert plans.parse(plans.render(told)) == told
+    fewer = replace(told, processes=1)
+    assert fewer.untold() == []
+    assert fewer.with_telemetry([]).telemetry == {"network": 1, "nodes-0": 2}
+    apart = replace(told, separate_roles=True)
+    assert len(apart.untold()) == 6
+    assert apart.with_telemetry(range(10, 16)).telemetry["network"] == 1
 
 
 def test_nodes_are_shared_out_evenly() -> None:
@@ -64,3 +81,13 @@ def test_ports_are_kept_while_they_are_free() -> None:
 
 def test_chosen_ports_are_distinct() -> None:
     assert len(set(ports.choose(40))) == 40
+
+
+def test_every_process_hosts_its_nodes_under_its_own_name() -> None:
+    shared = make_plan()
+    assert {name: len(nodes) for name, nodes in shared.hosts().items()} == {"nodes-0": 8, "nodes-1": 7}
+    apart = replace(shared, separate_roles=True).hosts()
+    assert list(apart)[:4] == ["swarm-00", "onion-00", "swarm-01", "onion-01"]
+    assert {name: node.index for name, (node,) in apart.items()} == {
+        f"{role}-{index:02d}": index for index in range(15) for role in plans.ROLES
+    }

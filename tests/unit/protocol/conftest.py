@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import warnings
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -35,3 +38,11 @@ def vectors() -> dict[str, Any]:
     """The whole file by group."""
     read: dict[str, Any] = json.loads(VECTORS.read_text())
     return read
+
+
+@pytest.fixture(scope="session")
+def other() -> ModuleType:
+    """Another implementation of the same protocol."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its own warnings about its own dependencies
+        return importlib.import_module("session_python.crypto")

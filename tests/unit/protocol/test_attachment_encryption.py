@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import importlib
 import os
-import warnings
 from types import ModuleType
 
 import pytest
 
 from naisho.protocol import attachments
 from naisho.protocol.errors import BadAttachment
-
-
-@pytest.fixture(scope="module")
-def other() -> ModuleType:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its own warnings about its own dependencies
-        return importlib.import_module("session_python.crypto")
 
 
 @pytest.mark.parametrize("size", [0, 1, 540, 541, 542, 1000, 65_536, 1_000_003])

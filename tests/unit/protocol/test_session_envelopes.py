@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import warnings
 from types import ModuleType
 from typing import Any
 
@@ -15,14 +14,6 @@ from naisho.protocol.errors import BadEnvelope, BadKey
 from naisho.wire.session.v1.session_pb2 import Content, DataMessage, Envelope, WebSocketMessage, WebSocketRequestMessage
 
 NOW = 1_700_000_000_000
-
-
-@pytest.fixture(scope="module")
-def other() -> ModuleType:
-    """Another implementation of the same protocol."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its own warnings about its own dependencies
-        return importlib.import_module("session_python.crypto")
 
 
 @pytest.fixture
