@@ -12,6 +12,7 @@ import pytest
 from services.swarm.adapters.store import schema
 from services.swarm.adapters.store.fold import Fold
 from services.swarm.adapters.store.reader import Reader, StoreView
+from services.swarm.adapters.store.recent import recover
 from services.swarm.adapters.store.shards import follow_shards
 from services.swarm.adapters.store.sweep import sweep
 from services.swarm.domain.evolve import Changes
@@ -28,16 +29,16 @@ class PlainStore:
         self.connection = schema.open_for_writing(folder, 1024 * 1024)
         self.connection.execute("PRAGMA synchronous = OFF")
         self.folder = folder
-        self.reader = Reader(self.connection)
-        self._fold = Fold(retention)
+        self._retention = retention
+        self._begin()
         self.follow(SHARDS)
 
     def follow(self, shards: dict[str, frozenset[int]]) -> dict[str, int]:
         positions = None
         while positions is None:
             with self.transaction():
+                self._fold.step_aside(self.connection)
                 positions = follow_shards(self.connection, shards, "log")
-        self._fold.forget()
         return positions
 
     def fold(self, events: Sequence[Arrived] | FirstStores, follower: str = "main") -> list[Changes | None]:
@@ -47,11 +48,13 @@ class PlainStore:
 
     def forget(self) -> None:
         """Begin anew with what is on the disk, as after a restart."""
-        self._fold.forget()
+        with self.transaction():
+            recover(self.connection)
+        self._begin()
 
     def sweep(self, until_ms: int) -> None:
         with self.transaction():
-            sweep(self.connection, until_ms)
+            sweep(self.connection, self._fold.recent, until_ms)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -60,9 +63,14 @@ class PlainStore:
             yield
         except BaseException:
             self.connection.execute("ROLLBACK")
-            self._fold.forget()
+            self._fold.roll_back()
             raise
         self.connection.execute("COMMIT")
+        self._fold.recent.commit()
+
+    def _begin(self) -> None:
+        self._fold = Fold(self._retention)
+        self.reader = Reader(self.connection, self._fold.recent.committed)
 
     @contextmanager
     def view(self, tag: bytes, now_ms: int) -> Iterator[StoreView]:

@@ -69,7 +69,7 @@ async def test_shards_that_are_given_up_leave_nothing(store: LocalStore, fold: A
     )
     assert await store.follow({"main": frozenset({2})}, "log") == {"main": 101}
     rows = await store._writer.run(
-        lambda c: [c.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in ("mailbox", "message", "revocation")]
+        lambda c: [c.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in ("counter", "message", "revocation")]
     )
     assert rows == [50, 50, 0]
     with store.reader.view(bytes([1]) * 16, 0) as view:

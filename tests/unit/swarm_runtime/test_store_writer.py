@@ -17,9 +17,14 @@ class Lab:
         self.connection.execute("CREATE TABLE number (n INTEGER)")
         self.commits: list[str] = []
         self.connection.set_trace_callback(lambda text: self.commits.append(text) if text == "COMMIT" else None)
+        self.told = 0
         self.rollbacks = 0
-        self.writer = Writer(self.connection, self.count_rollback)
+        self.writer = Writer(self.connection, self.count_commit, self.count_rollback)
         self.gate = threading.Event()
+
+    def count_commit(self) -> None:
+        assert not self.connection.in_transaction
+        self.told += 1
 
     def count_rollback(self) -> None:
         self.rollbacks += 1
@@ -56,7 +61,7 @@ async def test_what_waits_becomes_one_transaction(lab: Lab) -> None:
     lab.gate.set()
     assert await blocked
     assert await asyncio.gather(*results) == list(range(50))
-    assert len(lab.commits) == 1
+    assert (len(lab.commits), lab.told) == (1, 1)
     assert await lab.numbers() == list(range(50))
 
 
@@ -71,6 +76,7 @@ async def test_a_failure_costs_only_itself(lab: Lab) -> None:
     assert outcomes[2] == 3
     assert await lab.numbers() == [1, 3]
     assert lab.rollbacks >= 1
+    assert lab.told == len(lab.commits)
 
 
 async def test_work_outside_transactions_keeps_its_turn(lab: Lab) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 from services.swarm.adapters.store.messages import Key, Known, Messages, Row, RowValues
 from services.swarm.adapters.store.progress import Progress, load_progress, merged, save_progress
+from services.swarm.adapters.store.recent import RecentMessages
 from services.swarm.adapters.store.revocations import revoke
-from services.swarm.adapters.store.sql import insert_flat, select_in
 from services.swarm.adapters.store.usage import Usage
 from services.swarm.domain.events import Deleted, Event, ExpiryChanged, Revoked, Stored, Unrevoked
 from services.swarm.domain.evolve import Changes
@@ -17,8 +17,6 @@ from services.swarm.domain.policies import Retention, needed_until_ms
 from services.swarm.projections.arrivals import Anchor, Arrivals, Arrived, FirstStores
 from services.swarm.projections.bulk import bulk_work
 
-#: Mailbox numbers remembered, so that most events need no look-up.
-_REMEMBERED: Final = 20_000
 _NS_PER_MS: Final = 1_000_000
 
 
@@ -33,21 +31,25 @@ class Fold:
         retention: says how long the events that are no stores must be kept for a log that lost them.
 
     Attributes:
+        recent: messages that are not indexed yet.
         overwritten: whether bytes of messages were overwritten since the caller last set this to false.
     """
 
     def __init__(self, retention: Retention) -> None:
+        self.recent = RecentMessages()
         self.overwritten = False
         self._retention = retention
-        self._mailboxes: dict[bytes, int] = {}
         self._groups: list[Progress] | None = None
         self._last_id = 0
-        self._last_mailbox = 0
-        self._remembers_all = False
 
-    def forget(self) -> None:
-        """Drop what is remembered of the tables: a transaction was rolled back, or somebody else changed them."""
-        self._mailboxes.clear()
+    def roll_back(self) -> None:
+        """Drop what is remembered of the transaction: it was rolled back."""
+        self.recent.rollback()
+        self._groups = None
+
+    def step_aside(self, connection: sqlite3.Connection) -> None:
+        """Leave nothing out of the tables, and drop what is remembered of them: somebody else will change them."""
+        self.recent.index_all(connection)
         self._groups = None
 
     def apply(self, connection: sqlite3.Connection, arrivals: Arrivals) -> list[Changes | None]:
@@ -64,8 +66,6 @@ class Fold:
         if self._groups is None:
             self._groups = load_progress(connection)
             self._last_id = connection.execute("SELECT max(id) FROM message").fetchone()[0] or 0
-            self._last_mailbox = connection.execute("SELECT max(id) FROM mailbox").fetchone()[0] or 0
-            self._remembers_all = not self._last_mailbox
         groups = [group for group in self._groups if group.follower == arrivals.follower]
         if len(groups) == 1:
             return self._apply(connection, groups[0], arrivals)
@@ -91,12 +91,12 @@ class Fold:
             return []
         events = _listed(arrivals)
         new = [a for a in events if a.sequence > group.position]
-        numbers = self._numbers(connection, [a.tag for a in new], [a.shard for a in new])
-        batch = _Batch(connection, self._retention, group, self._last_id)
+        usage = Usage()
+        messages = Messages(connection, usage, self.recent, self._last_id)
+        batch = _Batch(connection, self._retention, group, messages, usage)
         with bulk_work(len(new)):
-            batch.take(numbers, new)
-        self._last_id = batch.messages.last_id
-        self.overwritten |= batch.messages.overwritten
+            batch.take(new)
+        self._end(connection, messages)
         anchor = Anchor(new[-1].sequence, new[-1].event_id, new[-1].time_ns) if new else arrivals.anchor
         group.advance(connection, arrivals.position, anchor)
         return [None] * (len(events) - len(new)) + batch.changes
@@ -106,67 +106,49 @@ class Fold:
         if stores.sequences[0] <= max(group.position, group.highest_rank):
             return False
         with bulk_work(len(stores)):
-            numbers = self._numbers(connection, stores.tags, stores.shards)
             usage = Usage()
-            messages = Messages(connection, usage, self._last_id)
-            if not messages.insert_first_stores([numbers[tag] for tag in stores.tags], stores):
+            messages = Messages(connection, usage, self.recent, self._last_id)
+            if not messages.insert_first_stores(stores):
                 return False
             usage.write(connection)
-        self._last_id = messages.last_id
+        self._end(connection, messages)
         group.highest_rank = stores.sequences[-1]
         return True
 
-    def _numbers(
-        self, connection: sqlite3.Connection, tags: Sequence[bytes], shards: Sequence[int]
-    ) -> dict[bytes, int]:
-        """Return the numbers of these mailboxes (and others); those that are new get one."""
-        numbers = self._mailboxes
-        missing = {tag: shard for tag, shard in zip(tags, shards, strict=True) if tag not in numbers}
-        if len(numbers) + len(missing) > _REMEMBERED:
-            numbers.clear()
-            self._remembers_all = False
-            missing = dict(zip(tags, shards, strict=True))
-        if missing:
-            if not self._remembers_all:
-                query = "SELECT tag, id FROM mailbox WHERE tag IN ({})"
-                numbers.update(select_in(connection, query, list(missing)))
-            made: list[Any] = []
-            for tag, shard in missing.items():
-                if tag not in numbers:
-                    self._last_mailbox += 1
-                    numbers[tag] = self._last_mailbox
-                    made += (self._last_mailbox, tag, shard)
-            insert_flat(connection, "mailbox", 3, made)
-        return numbers
+    def _end(self, connection: sqlite3.Connection, messages: Messages) -> None:
+        self._last_id = messages.last_id
+        self.overwritten |= messages.overwritten
+        self.recent.settle(connection, self._last_id)
 
 
 class _Batch:
     """Events on their way into the tables: stores of different messages are gathered and written together."""
 
-    def __init__(self, connection: sqlite3.Connection, retention: Retention, progress: Progress, last_id: int) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, retention: Retention, progress: Progress, messages: Messages, usage: Usage
+    ) -> None:
         self.changes: list[Changes | None] = []
-        self._usage = Usage()
-        self.messages = Messages(connection, self._usage, last_id)
+        self.messages = messages
+        self._usage = usage
         self._connection = connection
         self._retention = retention
         self._progress = progress
         self._stores: dict[Key, tuple[Stored, Arrived, Changes | None]] = {}
 
-    def take(self, numbers: Mapping[bytes, int], events: Iterable[Arrived]) -> None:
-        """Fold events; ``numbers`` are those of their mailboxes, by tag."""
+    def take(self, events: Iterable[Arrived]) -> None:
+        """Fold events."""
         stores = self._stores
         for arrived in events:
             event = arrived.event
             changes = Changes() if arrived.young else None
             self.changes.append(changes)
-            mailbox = numbers[arrived.tag]
             if not isinstance(event, Stored):
                 self._write_stores()
-                self._keep(mailbox, arrived)
-                self._usage.touch(mailbox, arrived.sequence)
-                self._change(mailbox, event, changes or Changes())
+                self._keep(arrived)
+                self._usage.add((arrived.tag, 0, arrived.shard), 0, 0, arrived.sequence)
+                self._change(arrived.tag, event, changes or Changes())
                 continue
-            key = (mailbox, event.message_hash)
+            key = (arrived.tag, event.message_hash)
             if key in stores:
                 self._write_stores()
             stores[key] = (event, arrived, changes)
@@ -175,20 +157,20 @@ class _Batch:
         self._write_stores()
         self._usage.write(self._connection)
 
-    def _change(self, mailbox: int, event: Event, changes: Changes) -> None:
+    def _change(self, tag: bytes, event: Event, changes: Changes) -> None:
         match event:
             case Deleted():
-                for found in self.messages.find((mailbox, m.message_hash) for m in event.messages).values():
+                for found in self.messages.find((tag, m.message_hash) for m in event.messages).values():
                     changes.deleted[found.hash] = found.namespace
                     self.messages.remove(found)
             case ExpiryChanged():
-                expiries = {(mailbox, m.message_hash): m.expiry_ms for m in event.messages}
+                expiries = {(tag, m.message_hash): m.expiry_ms for m in event.messages}
                 for key, found in self.messages.find(expiries).items():
                     if expiries[key] < found.expiry_ms:
                         changes.moved[found.hash] = found.namespace
                         self.messages.shorten(found, expiries[key])
             case Revoked() | Unrevoked():
-                changes.unrevoked = revoke(self._connection, mailbox, event)
+                changes.unrevoked = revoke(self._connection, tag, event)
 
     def _write_stores(self) -> None:
         """Write the stores that were gathered; here is where a replay spends its time."""
@@ -196,43 +178,41 @@ class _Batch:
         if not stores:
             return
         known = self.messages.find(stores)
-        progress, add = self._progress, self._usage.add
+        progress = self._progress
         rows: list[RowValues] = []
         for key, (event, arrived, changes) in stores.items():
-            mailbox, message_hash = key
-            _, namespace, timestamp_ms, expiry_ms, _, size, rank, _ = event
+            tag, message_hash = key
+            _, namespace, timestamp_ms, expiry_ms, _, _, rank, _ = event
             sequence = arrived.sequence
             named = rank is not None
             if rank is None:
                 rank = sequence
                 if sequence <= progress.highest_rank:
                     # A log put back from an older copy numbers anew: what comes now still lies behind what was there.
-                    rank = max(rank, 1 + self.messages.highest_rank(mailbox, namespace))
+                    rank = max(rank, 1 + self.messages.highest_rank(tag, namespace))
             progress.highest_rank = max(progress.highest_rank, rank)
-            period, sealed = arrived.period, arrived.sealed
-            row = (mailbox, namespace, rank, message_hash, timestamp_ms, expiry_ms, sequence, period, sealed)
+            shard, period, sealed = arrived.shard, arrived.period, arrived.sealed
+            row = (tag, shard, namespace, rank, message_hash, timestamp_ms, expiry_ms, sequence, period, sealed)
             if key in known:
                 self._store_again(known[key], event, Row._make(row), arrived.time_ns // _NS_PER_MS, changes)
                 continue
             if changes is not None:
                 changes.created[message_hash] = expiry_ms
-            add(mailbox, namespace, 1, size, sequence)
-            if named or rank == sequence:
+            if rank == sequence and not named:
                 rows.append(row)
             else:
-                self.messages.insert_one(Row._make(row), (), settled=False)
+                self.messages.insert_one(Row._make(row), (), settled=named)
         self.messages.insert(rows)
         stores.clear()
 
     def _store_again(self, before: Known, event: Stored, row: Row, time_ms: int, changes: Changes | None) -> None:
-        self._usage.add(row.mailbox, row.namespace, 0, 0, row.sequence)
+        self._usage.add(row.scope, 0, 0, row.sequence)
         messages = self.messages
         changes = changes or Changes()
         if before.expiry_ms <= time_ms:
             changes.created[row.hash] = row.expiry_ms
             copies = {*messages.copies(before)} - {*event.replaces}
             messages.remove(before)
-            self._usage.add(row.mailbox, row.namespace, 1, event.size)
             messages.insert_one(row, copies, settled=_settled(event, row))
             return
         changes.present[row.hash] = max(before.expiry_ms, row.expiry_ms)
@@ -249,14 +229,14 @@ class _Batch:
         else:
             messages.add_copy(before, row.sequence, event.replaces)
 
-    def _keep(self, mailbox: int, arrived: Arrived) -> None:
+    def _keep(self, arrived: Arrived) -> None:
         """Keep the event for a log that loses it; one that is appended again has its sequence moved."""
         needed_until = needed_until_ms(arrived.event, arrived.time_ns // _NS_PER_MS, self._retention)
         self._connection.execute(
-            "INSERT INTO change (event, mailbox, sequence, needed_until_ms, payload) VALUES (?, ?, ?, ?, ?) "
+            "INSERT INTO change (event, tag, shard, sequence, needed_until_ms, payload) VALUES (?, ?, ?, ?, ?, ?) "
             "ON CONFLICT (event) DO UPDATE "
             "SET sequence = excluded.sequence, needed_until_ms = excluded.needed_until_ms",
-            (arrived.event_id, mailbox, arrived.sequence, needed_until, arrived.payload),
+            (arrived.event_id, arrived.tag, arrived.shard, arrived.sequence, needed_until, arrived.payload),
         )
 
 

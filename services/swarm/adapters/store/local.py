@@ -14,6 +14,7 @@ from services.swarm.adapters.store.body_keys import drop_keys, keep_key, kept_ke
 from services.swarm.adapters.store.fold import Fold
 from services.swarm.adapters.store.progress import Progress, load_progress
 from services.swarm.adapters.store.reader import Reader
+from services.swarm.adapters.store.recent import recover
 from services.swarm.adapters.store.rewind import rewind
 from services.swarm.adapters.store.shards import follow_shards
 from services.swarm.adapters.store.sweep import SLICE, sweep
@@ -44,11 +45,11 @@ class LocalStore:
     """
 
     def __init__(self, folder: Path, opened: _Opened, retention: Retention, bounds: StoreBounds) -> None:
-        self.reader = Reader(opened.reader)
         self._folder = folder
         self._bounds = bounds
         self._fold = Fold(retention)
-        self._writer = Writer(opened.writer, self._fold.forget)
+        self._writer = Writer(opened.writer, self._fold.recent.commit, self._fold.roll_back)
+        self.reader = Reader(opened.reader, self._fold.recent.committed)
         self._empty = opened.empty
         self._filling = False
         self._ending = asyncio.Lock()
@@ -113,7 +114,7 @@ class LocalStore:
         """
 
         def take_up(connection: sqlite3.Connection) -> dict[str, int] | None:
-            self._fold.forget()
+            self._fold.step_aside(connection)
             return follow_shards(connection, followed, incarnation)
 
         positions: dict[str, int] | None = None
@@ -125,7 +126,7 @@ class LocalStore:
         """Begin anew behind a sequence, see ``rewind.rewind``. Nothing may be folded meanwhile."""
 
         def take_back(connection: sqlite3.Connection) -> None:
-            self._fold.forget()
+            self._fold.step_aside(connection)
             rewind(connection, agreed, incarnation)
 
         await self._writer.run(take_back)
@@ -147,7 +148,7 @@ class LocalStore:
         """Remove what expired by then, in slices between which others write."""
         removed = SLICE
         while removed == SLICE:
-            removed = await self._writer.run(lambda connection: sweep(connection, until_ms))
+            removed = await self._writer.run(lambda connection: sweep(connection, self._fold.recent, until_ms))
             self._fold.overwritten |= removed > 0
 
     async def overwrite(self) -> None:
@@ -186,6 +187,9 @@ def _open(folder: Path, bounds: StoreBounds) -> _Opened:
         # Damaged beyond reading: the log has it all.
         schema.forget(folder)
         writer = schema.open_for_writing(folder, bounds.writer_cache_bytes)
+    with writer:
+        writer.execute("BEGIN IMMEDIATE")
+        recover(writer)
     reader = schema.open_for_reading(folder, bounds.reader_cache_bytes)
     # One that began anew because the log lost everything is not empty: it may hold the only copies.
     empty = not any(group.position for group in load_progress(writer)) and not schema.holds_mail(writer)

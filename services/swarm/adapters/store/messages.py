@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import sqlite3
-import struct
 from collections.abc import Iterable, Sequence
 from itertools import chain, repeat
 from typing import Any, Final, NamedTuple
 
 from services.swarm.adapters.event_codec import SEAL_BYTES
-from services.swarm.adapters.store.schema import HASH, ORDER
-from services.swarm.adapters.store.sql import insert_flat, select_pairs
-from services.swarm.adapters.store.usage import Usage
+from services.swarm.adapters.store.recent import Recent, RecentMessages, insert_entries
+from services.swarm.adapters.store.schema import BLOCK_BITS, EXPIRY_BITS, HASH, ORDER
+from services.swarm.adapters.store.sql import insert_flat, prefix, select_pairs
+from services.swarm.adapters.store.usage import Scope, Usage
 from services.swarm.projections.arrivals import FirstStores
 
-#: A message and the mailbox it lies in.
-Key = tuple[int, bytes]
+#: A message's hash behind the tag of its mailbox.
+Key = tuple[bytes, bytes]
 
-_KEY: Final = struct.Struct(">q")
-_INTO: Final = "message (mailbox, namespace, rank, hash, timestamp_ms, expiry_ms, sequence, period, sealed, id)"
-_ENTRY: Final = "entry (mailbox, kind, key, message)"
+#: Columns of ``Known``.
+KNOWN: Final = "m.tag, m.shard, m.hash, m.id, m.namespace, m.rank, m.expiry_ms, m.sequence, length(m.sealed)"
+_INTO: Final = "message (tag, shard, namespace, rank, hash, timestamp_ms, expiry_ms, sequence, period, sealed, id)"
 _FIND: Final = (
-    "WITH wanted(mailbox, key) AS (VALUES {}) "
-    "SELECT m.mailbox, m.hash, m.id, m.namespace, m.rank, m.expiry_ms, m.sequence, length(m.sealed) FROM wanted AS w "
+    f"WITH wanted(mailbox, key) AS (VALUES {{}}) SELECT {KNOWN} FROM wanted AS w "  # noqa: S608 - a constant
     "CROSS JOIN entry AS e ON e.mailbox = w.mailbox AND e.kind = 1 AND e.key = w.key "
     "CROSS JOIN message AS m ON m.id = e.message"
 )
@@ -35,7 +34,8 @@ _ANY: Final = (
 class Known(NamedTuple):
     """A message's row, without its body."""
 
-    mailbox: int
+    tag: bytes
+    shard: int
     hash: bytes
     id: int
     namespace: int
@@ -45,15 +45,21 @@ class Known(NamedTuple):
     sequence: int
     sealed_bytes: int
 
+    @property
+    def scope(self) -> Scope:
+        """What it counts for."""
+        return self.tag, self.namespace, self.shard
+
 
 #: The values of a ``Row``, as plain as they are quickest made.
-RowValues = tuple[int, int, int, bytes, int, int, int, int, bytes]
+RowValues = tuple[bytes, int, int, int, bytes, int, int, int, int, bytes]
 
 
 class Row(NamedTuple):
     """A message's row to be inserted."""
 
-    mailbox: int
+    tag: bytes
+    shard: int
     namespace: int
     rank: int
     hash: bytes
@@ -63,11 +69,10 @@ class Row(NamedTuple):
     period: int
     sealed: bytes
 
-
-def hash_key(message_hash: bytes) -> int:
-    """Return the first eight bytes of a hash as SQLite's kind of integer; what it finds is compared in full."""
-    key: int = _KEY.unpack_from(message_hash)[0]
-    return key
+    @property
+    def scope(self) -> Scope:
+        """What it counts for."""
+        return self.tag, self.namespace, self.shard
 
 
 class Messages:
@@ -75,7 +80,8 @@ class Messages:
 
     Args:
         connection: in a transaction.
-        usage: counts what changes.
+        usage: counts what changes, but for recent messages.
+        recent: those not indexed yet.
         last_id: number of the newest message.
 
     Attributes:
@@ -83,65 +89,78 @@ class Messages:
         last_id: number of the newest message.
     """
 
-    def __init__(self, connection: sqlite3.Connection, usage: Usage, last_id: int) -> None:
+    def __init__(self, connection: sqlite3.Connection, usage: Usage, recent: RecentMessages, last_id: int) -> None:
         self.overwritten = False
         self.last_id = last_id
         self._connection = connection
         self._usage = usage
+        self._recent = recent
 
     def find(self, keys: Iterable[Key]) -> dict[Key, Known]:
-        """Return those messages that are there, whether they live or not."""
+        """Return those messages that are there, whether they live or not; they are indexed from now on."""
         wanted = dict.fromkeys(keys)
-        places = [(mailbox, hash_key(message_hash)) for mailbox, message_hash in wanted]
+        recent = self._recent.of
+        met = {tag for tag, h in wanted if (messages := recent(tag)) and any(m.key == prefix(h) for m in messages)}
+        if met:
+            self._recent.index(self._connection, met)
+        places = [(prefix(tag), prefix(message_hash)) for tag, message_hash in wanted]
         found = map(Known._make, select_pairs(self._connection, _FIND, places))
-        return {key: row for row in found if (key := (row.mailbox, row.hash)) in wanted}
+        return {key: row for row in found if (key := (row.tag, row.hash)) in wanted}
 
-    def insert_first_stores(self, mailboxes: Sequence[int], stores: FirstStores) -> bool:
-        """Insert messages in columns, in the mailboxes with these numbers; false, and nothing done, if one is known."""
-        keys = [_KEY.unpack_from(message_hash)[0] for message_hash in stores.hashes]
+    def insert_first_stores(self, stores: FirstStores) -> bool:
+        """Insert messages in columns; false, and nothing done, if one is known."""
+        self._recent.index_all(self._connection)
+        mailboxes = list(map(prefix, stores.tags))
+        keys = list(map(prefix, stores.hashes))
         places = list(zip(mailboxes, keys, strict=True))
         if len(set(places)) < len(places) or any(select_pairs(self._connection, _ANY, places)):
             return False
         ids = range(self.last_id + 1, self.last_id + 1 + len(places))
-        self.last_id += len(places)
         ranks = stores.sequences
-        columns = (mailboxes, stores.namespaces, ranks, stores.hashes, stores.timestamps_ms, stores.expiries_ms)
-        values = zip(*columns, stores.sequences, stores.periods, stores.sealed, ids, strict=True)
-        insert_flat(self._connection, _INTO, 10, list(chain.from_iterable(values)))
+        columns = (stores.tags, stores.shards, stores.namespaces, ranks, stores.hashes, stores.timestamps_ms)
+        values = zip(*columns, stores.expiries_ms, ranks, stores.periods, stores.sealed, ids, strict=True)
+        insert_flat(self._connection, _INTO, 11, list(chain.from_iterable(values)))
         kinds = [ORDER + namespace for namespace in stores.namespaces]
-        by_hash = (mailboxes, repeat(HASH), keys, ids)
-        entries = zip(*by_hash, mailboxes, kinds, ranks, ids, strict=False)
-        insert_flat(self._connection, _ENTRY, 4, list(chain.from_iterable(entries)))
-        for mailbox, namespace, size, sequence in zip(
-            mailboxes, stores.namespaces, stores.sizes, stores.sequences, strict=True
-        ):
-            self._usage.add(mailbox, namespace, 1, size, sequence)
+        by_hash = zip(mailboxes, repeat(HASH), keys, ids)
+        insert_entries(self._connection, [*by_hash, *zip(mailboxes, kinds, ranks, ids, strict=True)])
+        self._note_expiries(zip(stores.expiries_ms, ids, strict=True))
+        self.last_id += len(places)
+        add = self._usage.add
+        scopes = zip(stores.tags, stores.namespaces, stores.shards, strict=True)
+        for scope, size, rank, number in zip(scopes, stores.sizes, ranks, ids, strict=True):
+            add(scope, 1, size, rank, number)
         return True
 
     def insert(self, rows: Sequence[RowValues]) -> None:
-        """Insert new messages, in order of their events; the counters are the caller's."""
-        number = self.last_id
+        """Insert first stores of new messages, in order of their events; they are counted when they are indexed."""
+        ids = range(self.last_id + 1, self.last_id + 1 + len(rows))
         values: list[Any] = []
-        entries: list[int] = []
-        for row in rows:
-            number += 1
+        for number, row in zip(ids, rows, strict=True):
             values += row
             values.append(number)
-            mailbox, namespace, rank, message_hash = row[:4]
-            entries += (mailbox, HASH, hash_key(message_hash), number, mailbox, ORDER + namespace, rank, number)
-        self.last_id = number
-        insert_flat(self._connection, _INTO, 10, values)
-        insert_flat(self._connection, _ENTRY, 4, entries)
+        insert_flat(self._connection, _INTO, 11, values)
+        self.last_id += len(rows)
+        add = self._recent.add
+        for number, (tag, shard, namespace, rank, message_hash, _, _, _, _, sealed) in zip(ids, rows, strict=True):
+            add(tag, Recent(number, shard, namespace, rank, prefix(message_hash), len(sealed) - SEAL_BYTES))
+        self._note_expiries((row[6], number) for number, row in zip(ids, rows, strict=True))
 
     def insert_one(self, row: Row, copies: Iterable[int], *, settled: bool) -> None:
-        """Insert a message that has other copies in the log, or is not settled; the counters are the caller's.
+        """Insert and count a message that has other copies in the log, a named order key, or is not settled.
 
         Args:
             row: the message.
             copies: sequences of other copies.
             settled: a replay that meets this copy first gives this very row, order key included.
         """
-        self.insert([row if settled else row._replace(sequence=0)])
+        self._recent.index(self._connection, [row.tag])
+        self.last_id = number = self.last_id + 1
+        insert_flat(self._connection, _INTO, 11, [*(row if settled else row._replace(sequence=0)), number])
+        mailbox = prefix(row.tag)
+        by_order = (mailbox, ORDER + row.namespace, row.rank, number)
+        insert_entries(self._connection, [(mailbox, HASH, prefix(row.hash), number), by_order])
+        self._note_expiries([(row.expiry_ms, number)])
+        self._usage.add(row.scope, 1, len(row.sealed) - SEAL_BYTES, row.sequence, number)
         self._add_copies(self.last_id, {*copies} if settled else {*copies, row.sequence})
 
     def copies(self, known: Known) -> list[int]:
@@ -156,8 +175,8 @@ class Messages:
             "UPDATE message SET rank = ?, timestamp_ms = ? WHERE id = ?", (row.rank, row.timestamp_ms, known.id)
         )
         if row.rank != known.rank:
-            self._drop_entry(known.mailbox, ORDER + known.namespace, known.rank, known.id)
-            insert_flat(self._connection, _ENTRY, 4, [known.mailbox, ORDER + known.namespace, row.rank, known.id])
+            self._drop_entry(known, ORDER + known.namespace, known.rank)
+            insert_entries(self._connection, [(prefix(known.tag), ORDER + known.namespace, row.rank, known.id)])
 
     def add_copy(self, known: Known, sequence: int, gone: Sequence[int]) -> None:
         """Note a further copy in the log, and that older ones go."""
@@ -177,7 +196,8 @@ class Messages:
             "UPDATE message SET expiry_ms = ?, sequence = ?, period = ?, sealed = ? WHERE id = ?",
             (row.expiry_ms, row.sequence if settled else 0, row.period, row.sealed, known.id),
         )
-        self._usage.add(known.mailbox, known.namespace, 0, len(row.sealed) - known.sealed_bytes)
+        self._note_expiries([(row.expiry_ms, known.id)])
+        self._usage.add(known.scope, 0, len(row.sealed) - known.sealed_bytes)
         self._add_copies(known.id, {known.sequence} if settled else {known.sequence, row.sequence})
         self._drop_copies(known, gone)
         self.overwritten = True
@@ -185,24 +205,32 @@ class Messages:
     def shorten(self, known: Known, expiry_ms: int) -> None:
         """Move the expiry of a message earlier."""
         self._connection.execute("UPDATE message SET expiry_ms = ? WHERE id = ?", (expiry_ms, known.id))
+        self._note_expiries([(expiry_ms, known.id)])
 
     def remove(self, known: Known) -> None:
         """Remove a message; its bytes are overwritten."""
         self._connection.execute("DELETE FROM message WHERE id = ?", (known.id,))
         self._connection.execute("DELETE FROM copy WHERE message = ?", (known.id,))
-        self._drop_entry(known.mailbox, HASH, hash_key(known.hash), known.id)
-        self._drop_entry(known.mailbox, ORDER + known.namespace, known.rank, known.id)
-        self._usage.add(known.mailbox, known.namespace, -1, SEAL_BYTES - known.sealed_bytes)
+        self._drop_entry(known, HASH, prefix(known.hash))
+        self._drop_entry(known, ORDER + known.namespace, known.rank)
+        self._usage.add(known.scope, -1, SEAL_BYTES - known.sealed_bytes)
         self.overwritten = True
 
-    def highest_rank(self, mailbox: int, namespace: int) -> int:
-        """Return the largest order key of a namespace, 0 if it is empty."""
+    def highest_rank(self, tag: bytes, namespace: int) -> int:
+        """Return the largest order key of a namespace (or a larger one), 0 if it is empty."""
+        self._recent.index(self._connection, [tag])
         query = "SELECT max(key) FROM entry WHERE mailbox = ? AND kind = ?"
-        return self._connection.execute(query, (mailbox, ORDER + namespace)).fetchone()[0] or 0
+        return self._connection.execute(query, (prefix(tag), ORDER + namespace)).fetchone()[0] or 0
 
-    def _drop_entry(self, mailbox: int, kind: int, key: int, message: int) -> None:
+    def _drop_entry(self, known: Known, kind: int, key: int) -> None:
         query = "DELETE FROM entry WHERE mailbox = ? AND kind = ? AND key = ? AND message = ?"
-        self._connection.execute(query, (mailbox, kind, key, message))
+        self._connection.execute(query, (prefix(known.tag), kind, key, known.id))
+
+    def _note_expiries(self, expiries: Iterable[tuple[int, int]]) -> None:
+        """Have messages found when they expire, given as expiry and id."""
+        noted = {(expiry_ms >> EXPIRY_BITS, number >> BLOCK_BITS) for expiry_ms, number in expiries}
+        values = list(chain.from_iterable(sorted(noted)))
+        insert_flat(self._connection, "expiring", 2, values, "ON CONFLICT DO NOTHING")
 
     def _add_copies(self, message: int, sequences: Iterable[int]) -> None:
         for sequence in sequences:

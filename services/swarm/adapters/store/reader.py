@@ -5,49 +5,55 @@ A small read takes some ten microseconds, less than handing it to another thread
 
 from __future__ import annotations
 
+import heapq
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from itertools import groupby
+from itertools import chain, groupby
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
-from naisho.protocol.namespaces import HIGHEST, LOWEST
+from naisho.protocol.namespaces import HIGHEST, LOWEST, classify
 from services.swarm.adapters.event_codec import SEAL_BYTES
-from services.swarm.adapters.store.messages import hash_key
+from services.swarm.adapters.store.recent import Recent
 from services.swarm.adapters.store.revocations import revoked_tokens
 from services.swarm.adapters.store.rewind import LostChange, LostMessage, is_lost, lost_changes, lost_messages
-from services.swarm.adapters.store.schema import COUNTERS, OPEN_SCOPE, ORDER, OWNED_SCOPE
-from services.swarm.adapters.store.sql import select_pairs
+from services.swarm.adapters.store.schema import ORDER
+from services.swarm.adapters.store.sql import prefix, select_pairs
 from services.swarm.domain.commands import ALL, Namespaces
 from services.swarm.domain.ports import MessageRecord
 from services.swarm.domain.retrieve_request import message_cost
 
-_MAILBOX: Final = "SELECT id FROM mailbox WHERE tag = ?"
 _RECORD: Final = (
     "SELECT m.hash, m.namespace, m.timestamp_ms, m.expiry_ms, m.rank, m.sequence, length(m.sealed), "
-    "(SELECT group_concat(sequence) FROM copy WHERE message = m.id) "
+    "(SELECT group_concat(sequence) FROM copy WHERE message = m.id), m.tag "
 )
 _FIND: Final = (
     "WITH wanted(mailbox, key) AS (VALUES {}) " + _RECORD + "FROM wanted AS w "
     "CROSS JOIN entry AS e ON e.mailbox = w.mailbox AND e.kind = 1 AND e.key = w.key "
     "CROSS JOIN message AS m ON m.id = e.message"
 )
+_RECENT: Final = _RECORD + "FROM message AS m WHERE m.id = ?"
 _LIST: Final = (
     _RECORD + "FROM entry AS e CROSS JOIN message AS m ON m.id = e.message "
-    "WHERE e.mailbox = ? AND e.kind BETWEEN ? AND ?"
+    "WHERE e.mailbox = ? AND e.kind BETWEEN ? AND ? AND m.tag = ?"
 )
+_MESSAGE: Final = "SELECT m.rank, m.hash, m.timestamp_ms, m.expiry_ms, m.period, m.sealed "
+_RECENT_MESSAGE: Final = _MESSAGE + "FROM message AS m WHERE m.id = ? AND m.expiry_ms > ?"
 _PAGE: Final = (
-    "SELECT m.rank, m.hash, m.timestamp_ms, m.expiry_ms, m.period, m.sealed "
-    "FROM entry AS e CROSS JOIN message AS m ON m.id = e.message "
-    "WHERE e.mailbox = ? AND e.kind = ? AND e.key >= ? AND m.expiry_ms > ? ORDER BY e.key"
+    _MESSAGE + "FROM entry AS e CROSS JOIN message AS m ON m.id = e.message "
+    "WHERE e.mailbox = ? AND e.kind = ? AND e.key >= ? AND m.tag = ? AND m.expiry_ms > ? ORDER BY e.key"
 )
+_BODY: Final = "SELECT m.namespace, m.rank, m.expiry_ms, m.period, m.sealed "
+_RECENT_ONE: Final = _BODY + "FROM message AS m WHERE m.id = ? AND m.tag = ? AND m.hash = ?"
 _ONE: Final = (
-    "SELECT m.namespace, m.rank, m.expiry_ms, m.period, m.sealed "
-    "FROM entry AS e CROSS JOIN message AS m ON m.id = e.message "
-    "WHERE e.mailbox = ? AND e.kind = 1 AND e.key = ? AND m.hash = ?"
+    _BODY + "FROM entry AS e CROSS JOIN message AS m ON m.id = e.message "
+    "WHERE e.mailbox = ? AND e.kind = 1 AND e.key = ? AND m.tag = ? AND m.hash = ?"
 )
+
+#: Counters of a namespace that there is none of.
+_NOTHING: Final = (0, 0, 0, 0)
 
 
 class StoredMessage(NamedTuple):
@@ -73,10 +79,12 @@ class Reader:
 
     Args:
         connection: a reading connection without automatic transactions, for this object alone.
+        recent: see ``RecentMessages.committed``.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, recent: Mapping[bytes, Sequence[Recent]]) -> None:
         self._connection = connection
+        self._recent = recent
 
     def close(self) -> None:
         """Close the connection."""
@@ -90,7 +98,7 @@ class Reader:
     @contextmanager
     def view(self, tag: bytes, now_ms: int) -> Iterator[StoreView]:
         """Look at one mailbox at one moment; nothing may be awaited within. What is not looked at costs nothing."""
-        view = StoreView(self._connection, tag, now_ms)
+        view = StoreView(self._connection, tag, self._recent.get(tag, ()), now_ms)
         try:
             yield view
         finally:
@@ -109,17 +117,19 @@ class Reader:
             max_bytes: bound on the sum of ``message_cost``; one message is listed even if it exceeds it.
             now_ms: the moment that decides what lives.
         """
-        mailbox = self._mailbox(tag)
+        recent = self._recent.get(tag, ())
         behind = (0, b"")
-        found = None if after is None else self._one(mailbox, after)
+        found = None if after is None else self._one(tag, after)
         if after is not None and found is not None and found[0] == namespace and found[2] > now_ms:
             behind = (found[1], after)
         chosen: list[StoredMessage] = []
         room = max_bytes
-        rows = self._connection.execute(_PAGE, (mailbox, ORDER + namespace, behind[0], now_ms))
-        for message in _in_order(rows):
-            if (message.rank, message.hash) <= behind:
+        rows = self._connection.execute(_PAGE, (prefix(tag), ORDER + namespace, behind[0], tag, now_ms))
+        newest = self._rows(_RECENT_MESSAGE, [(r.id, now_ms) for r in recent if r.namespace == namespace])
+        for message in heapq.merge(_in_order(rows), _in_order(newest)):
+            if message[:2] <= behind:
                 continue
+            behind = message[:2]  # one that was indexed meanwhile comes twice
             room -= message_cost(len(message.sealed) - SEAL_BYTES)
             if chosen and (room < 0 or len(chosen) == max_count):
                 rows.close()
@@ -129,7 +139,7 @@ class Reader:
 
     def sealed(self, tag: bytes, message_hash: bytes) -> tuple[int, bytes] | None:
         """Return a message's period and sealed body, whether it lives or not."""
-        found = self._one(self._mailbox(tag), message_hash)
+        found = self._one(tag, message_hash)
         return None if found is None else (found[3], found[4])
 
     def lost_changes(self, now_ms: int, limit: int) -> Sequence[LostChange]:
@@ -144,24 +154,27 @@ class Reader:
         """See ``rewind.is_lost``."""
         return is_lost(self._connection, lost)
 
-    def _mailbox(self, tag: bytes) -> int:
-        row = self._connection.execute(_MAILBOX, (tag,)).fetchone()
-        return 0 if row is None else row[0]
-
-    def _one(self, mailbox: int, message_hash: bytes) -> tuple[int, int, int, int, bytes] | None:
+    def _one(self, tag: bytes, message_hash: bytes) -> tuple[int, int, int, int, bytes] | None:
         """Return a message's namespace, order key, expiry, period and sealed body."""
-        values = (mailbox, hash_key(message_hash), message_hash)
-        row: tuple[int, int, int, int, bytes] | None = self._connection.execute(_ONE, values).fetchone()
-        return row
+        key = prefix(message_hash)
+        recent = [(r.id, tag, message_hash) for r in self._recent.get(tag, ()) if r.key == key]
+        row: tuple[int, int, int, int, bytes] | None
+        row = self._connection.execute(_ONE, (prefix(tag), key, tag, message_hash)).fetchone()
+        return row or next(iter(self._rows(_RECENT_ONE, recent)), None)
+
+    def _rows(self, query: str, values: Iterable[tuple[Any, ...]]) -> list[Any]:
+        """Return what a query for single rows finds."""
+        return [row for each in values for row in self._connection.execute(query, each)]
 
 
 class StoreView:
     """``MailboxView`` on the tables, within the reader's transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, tag: bytes, now_ms: int) -> None:
+    def __init__(self, connection: sqlite3.Connection, tag: bytes, recent: Sequence[Recent], now_ms: int) -> None:
         self.now_ms = now_ms
         self._unopened = connection
         self._tag = tag
+        self._maybe_recent = recent
 
     @cached_property
     def _connection(self) -> sqlite3.Connection:
@@ -170,10 +183,17 @@ class StoreView:
         return self._unopened
 
     @cached_property
-    def _mailbox(self) -> int:
-        """The mailbox's number; 0 if the store has heard nothing of it, and then there is nothing to look for."""
-        row: tuple[int] | None = self._connection.execute(_MAILBOX, (self._tag,)).fetchone()
-        return 0 if row is None else row[0]
+    def _counters(self) -> dict[int, tuple[int, int, int, int]]:
+        """By namespace: messages, bytes, last sequence, and up to which message all are indexed."""
+        query = "SELECT namespace, messages, bytes, sequence, indexed FROM counter WHERE tag = ?"
+        return {namespace: counted for namespace, *counted in self._connection.execute(query, (self._tag,))}
+
+    @cached_property
+    def _recent(self) -> Sequence[Recent]:
+        """Messages that are not indexed yet."""
+        if not self._maybe_recent:
+            return ()
+        return [r for r in self._maybe_recent if r.id > self._counters.get(r.namespace, _NOTHING)[3]]
 
     def close(self) -> None:
         """End the look."""
@@ -183,45 +203,50 @@ class StoreView:
     @property
     def last_sequence(self) -> int:
         """See ``MailboxView``."""
-        if not self._mailbox:
-            return 0
-        query = "SELECT max(sequence) FROM entry WHERE mailbox = ? AND kind = ? AND key IN (?, ?)"
-        row = self._connection.execute(query, (self._mailbox, COUNTERS, OPEN_SCOPE, OWNED_SCOPE)).fetchone()
-        return row[0] or 0
+        counted = (sequence for _, _, sequence, _ in self._counters.values())
+        return max(*counted, *(r.sequence for r in self._recent), 0, 0)
 
     def find(self, hashes: Iterable[bytes]) -> dict[bytes, MessageRecord]:
         """See ``MailboxView``."""
         wanted = dict.fromkeys(hashes)
-        if not wanted or not self._mailbox:
-            return {}
-        rows = select_pairs(self._connection, _FIND, [(self._mailbox, hash_key(h)) for h in wanted])
-        found = {row[0]: _record(row) for row in rows if row[3] > self.now_ms}
+        mailbox = prefix(self._tag)
+        keys = {prefix(h) for h in wanted}
+        rows = chain(
+            select_pairs(self._connection, _FIND, [(mailbox, key) for key in keys]),
+            self._recent_rows(r for r in self._recent if r.key in keys),
+        )
+        found = {row[0]: _record(row) for row in rows if row[3] > self.now_ms and row[8] == self._tag}
         return {h: found[h] for h in wanted if h in found}
 
     def list(self, namespace: Namespaces) -> Sequence[MessageRecord]:
         """See ``MailboxView``."""
         first, last = (LOWEST, HIGHEST) if namespace == ALL else (namespace, namespace)
-        rows = self._connection.execute(_LIST, (self._mailbox, ORDER + first, ORDER + last))
+        values = (prefix(self._tag), ORDER + first, ORDER + last, self._tag)
+        indexed = self._connection.execute(_LIST, values)
+        rows = chain(indexed, self._recent_rows(r for r in self._recent if first <= r.namespace <= last))
         return sorted((_record(row) for row in rows if row[3] > self.now_ms), key=_order)
 
     def usage(self, namespace: int) -> tuple[int, int]:
         """See ``MailboxView``."""
-        return self._usage(namespace)
+        return self._usage({namespace})
 
     def account_usage(self, *, open_to_all: bool) -> tuple[int, int]:
         """See ``MailboxView``."""
-        return self._usage(OPEN_SCOPE if open_to_all else OWNED_SCOPE)
+        held = {*self._counters, *(r.namespace for r in self._recent)}
+        return self._usage({n for n in held if classify(n).stores_unsigned == open_to_all})
 
     def revoked(self) -> Sequence[bytes]:
         """See ``MailboxView``."""
-        return revoked_tokens(self._connection, self._mailbox)
+        return revoked_tokens(self._connection, self._tag)
 
-    def _usage(self, scope: int) -> tuple[int, int]:
-        if not self._mailbox:
-            return 0, 0
-        query = "SELECT messages, bytes FROM entry WHERE mailbox = ? AND kind = ? AND key = ?"
-        row: tuple[int, int] | None = self._connection.execute(query, (self._mailbox, COUNTERS, scope)).fetchone()
-        return row or (0, 0)
+    def _usage(self, namespaces: Collection[int]) -> tuple[int, int]:
+        counted = [self._counters.get(namespace, _NOTHING) for namespace in namespaces]
+        sizes = [r.size for r in self._recent if r.namespace in namespaces]
+        return sum(each[0] for each in counted) + len(sizes), sum(each[1] for each in counted) + sum(sizes)
+
+    def _recent_rows(self, recent: Iterable[Recent]) -> Iterator[tuple[Any, ...]]:
+        for each in recent:
+            yield from self._connection.execute(_RECENT, (each.id,))
 
 
 def _in_order(rows: Iterable[tuple[Any, ...]]) -> Iterator[StoredMessage]:

@@ -47,7 +47,7 @@ def rewind(connection: sqlite3.Connection, agreed: int, incarnation: str) -> Non
         "UPDATE message SET sequence = 0 WHERE sequence > ?",
         "DELETE FROM copy WHERE sequence > ?",
         "UPDATE change SET sequence = 0 WHERE sequence > ?",
-        "UPDATE entry SET sequence = 0 WHERE kind = 0 AND sequence > ?",
+        "UPDATE counter SET sequence = 0 WHERE sequence > ?",
     ):
         connection.execute(statement, (agreed,))
 
@@ -55,9 +55,8 @@ def rewind(connection: sqlite3.Connection, agreed: int, incarnation: str) -> Non
 def lost_changes(connection: sqlite3.Connection, now_ms: int, limit: int) -> Sequence[LostChange]:
     """Return events that the log lacks and still needs, in the order in which they happened."""
     query = (
-        "SELECT c.id, m.shard, m.tag, c.event, c.payload, c.needed_until_ms "
-        "FROM change AS c JOIN mailbox AS m ON m.id = c.mailbox "
-        "WHERE c.sequence = 0 AND coalesce(c.needed_until_ms > ?, 1) ORDER BY c.id LIMIT ?"
+        "SELECT id, shard, tag, event, payload, needed_until_ms FROM change "
+        "WHERE sequence = 0 AND coalesce(needed_until_ms > ?, 1) ORDER BY id LIMIT ?"
     )
     return [LostChange._make(row) for row in connection.execute(query, (now_ms, limit))]
 
@@ -65,9 +64,8 @@ def lost_changes(connection: sqlite3.Connection, now_ms: int, limit: int) -> Seq
 def lost_messages(connection: sqlite3.Connection, now_ms: int, overhead: int, limit: int) -> Sequence[LostMessage]:
     """Return living messages that the log lacks, by order key; ``overhead`` is what sealing adds to a body."""
     query = (
-        "SELECT s.id, m.shard, m.tag, s.namespace, s.rank, s.hash, s.timestamp_ms, s.expiry_ms, length(s.sealed) - ? "
-        "FROM message AS s JOIN mailbox AS m ON m.id = s.mailbox "
-        "WHERE s.sequence = 0 AND s.expiry_ms > ? ORDER BY s.rank LIMIT ?"
+        "SELECT id, shard, tag, namespace, rank, hash, timestamp_ms, expiry_ms, length(sealed) - ? FROM message "
+        "WHERE sequence = 0 AND expiry_ms > ? ORDER BY rank LIMIT ?"
     )
     return [LostMessage._make(row) for row in connection.execute(query, (overhead, now_ms, limit))]
 

@@ -7,20 +7,20 @@ from pathlib import Path
 from typing import Final
 
 #: Raised when the tables change; a file of another version is thrown away and filled from the log again.
-VERSION: Final = 1
+VERSION: Final = 2
 #: Stands in place of the version while an empty store is filled, see ``filling``.
 FILLING: Final = -1
 FILE: Final = "mailboxes.sqlite"
 #: Kinds of ``entry``. Order keys of namespace n (-32768 … 32767) have the kind ``ORDER`` + n.
-COUNTERS: Final = 0
 HASH: Final = 1
 ORDER: Final = 1 << 16
-#: Scopes of counters beside the namespaces: the account's two halves, see ``domain.policies.Quotas``.
-OPEN_SCOPE: Final = 100_000
-OWNED_SCOPE: Final = 100_001
-#: Pages of 4 KiB: larger ones waste less of themselves, but a commit writes whole pages, and most commits are small.
-_PAGE_BYTES: Final = 4096
-_CHECKPOINT_PAGES: Final = 1024
+#: Expiries are noted in periods of 2**12 ms, for blocks of 2**6 messages.
+EXPIRY_BITS: Final = 12
+BLOCK_BITS: Final = 6
+#: Bodies of 2 KB waste half of a page of 4 KiB; larger ones than this cost a commit more than they save.
+_PAGE_BYTES: Final = 8192
+#: Most of the write-ahead log: 2 MB.
+_CHECKPOINT_PAGES: Final = 256
 
 #: Tables of ``progress.py``, of use to other followers, too.
 PROGRESS_TABLE: Final = """
@@ -36,27 +36,35 @@ CREATE TABLE progress (
 );
 """
 _TABLES: Final = """
-CREATE TABLE mailbox (
-    id INTEGER PRIMARY KEY,
-    tag BLOB NOT NULL UNIQUE,
-    shard INTEGER NOT NULL
-);
--- What is looked up within one mailbox lies side by side, so that a store touches one page of this tree, not four:
--- counters (key is a scope, message is 0), hashes (key is the first eight bytes), order (key is the rank).
+-- What each mailbox holds that the store has heard of; sequence is that of its last event, 0 if that is lost. Only
+-- messages up to the id indexed are in this and in entry; see recent.py for the others, and for the table indexed.
+CREATE TABLE counter (
+    tag BLOB NOT NULL,
+    namespace INTEGER NOT NULL,
+    shard INTEGER NOT NULL,
+    messages INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    indexed INTEGER NOT NULL,
+    PRIMARY KEY (tag, namespace)
+) WITHOUT ROWID;
+-- What is looked up within one mailbox lies side by side, so that a store touches one page of this tree: hashes (key
+-- is the first eight bytes) and order (key is the rank). The mailbox is the first eight bytes of its tag, which are
+-- compared faster than all; what is found is asked for the whole.
 CREATE TABLE entry (
     mailbox INTEGER NOT NULL,
     kind INTEGER NOT NULL,
     key INTEGER NOT NULL,
     message INTEGER NOT NULL,
-    messages INTEGER,
-    bytes INTEGER,
-    sequence INTEGER,
     PRIMARY KEY (mailbox, kind, key, message)
 ) WITHOUT ROWID;
+CREATE TABLE indexed (message INTEGER NOT NULL);
+INSERT INTO indexed VALUES (0);
 -- In order of arrival; sequence is that of the copy held here, 0 if the log lacks one that gives this very row.
 CREATE TABLE message (
     id INTEGER PRIMARY KEY,
-    mailbox INTEGER NOT NULL,
+    tag BLOB NOT NULL,
+    shard INTEGER NOT NULL,
     namespace INTEGER NOT NULL,
     rank INTEGER NOT NULL,
     hash BLOB NOT NULL,
@@ -66,8 +74,13 @@ CREATE TABLE message (
     period INTEGER NOT NULL,
     sealed BLOB NOT NULL
 );
-CREATE INDEX message_expiry ON message (expiry_ms);
 CREATE INDEX message_lost ON message (rank) WHERE sequence = 0;
+-- Among which messages (a block of ids) some expire in a period, or did until their expiry moved.
+CREATE TABLE expiring (
+    period INTEGER NOT NULL,
+    block INTEGER NOT NULL,
+    PRIMARY KEY (period, block)
+) WITHOUT ROWID;
 -- Log sequences of a message's other copies.
 CREATE TABLE copy (
     message INTEGER NOT NULL,
@@ -78,19 +91,20 @@ CREATE TABLE copy (
 CREATE TABLE change (
     id INTEGER PRIMARY KEY,
     event BLOB NOT NULL UNIQUE,
-    mailbox INTEGER NOT NULL,
+    tag BLOB NOT NULL,
+    shard INTEGER NOT NULL,
     sequence INTEGER NOT NULL,
     needed_until_ms INTEGER,
     payload BLOB NOT NULL
 );
-CREATE INDEX change_mailbox ON change (mailbox);
+CREATE INDEX change_mailbox ON change (tag);
 CREATE INDEX change_until ON change (needed_until_ms) WHERE needed_until_ms IS NOT NULL;
 CREATE INDEX change_lost ON change (id) WHERE sequence = 0;
 CREATE TABLE revocation (
-    mailbox INTEGER NOT NULL,
+    tag BLOB NOT NULL,
     number INTEGER NOT NULL,
     token BLOB NOT NULL,
-    PRIMARY KEY (mailbox, number)
+    PRIMARY KEY (tag, number)
 ) WITHOUT ROWID;
 CREATE TABLE body_key (
     number INTEGER PRIMARY KEY,
@@ -140,7 +154,7 @@ def open_for_reading(folder: Path, cache_bytes: int) -> sqlite3.Connection:
 
 def holds_mail(connection: sqlite3.Connection) -> bool:
     """Tell whether anything was ever folded into a store."""
-    return connection.execute("SELECT 1 FROM mailbox LIMIT 1").fetchone() is not None
+    return connection.execute("SELECT 1 FROM counter LIMIT 1").fetchone() is not None
 
 
 def open_empty() -> sqlite3.Connection:

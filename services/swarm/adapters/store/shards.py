@@ -7,17 +7,16 @@ from collections.abc import Mapping
 from typing import Final
 
 from services.swarm.adapters.store.progress import Progress, load_progress, save_progress
-from services.swarm.adapters.store.sql import select_in
+from services.swarm.adapters.store.schema import HASH
+from services.swarm.adapters.store.sql import prefix
 
 #: Mailboxes emptied in one transaction.
 _SLICE: Final = 64
-_EMPTY: Final = (
-    "DELETE FROM copy WHERE message IN (SELECT message FROM entry WHERE mailbox IN ({}) AND kind = 1)",
-    "DELETE FROM message WHERE id IN (SELECT message FROM entry WHERE mailbox IN ({}) AND kind = 1)",
-    "DELETE FROM entry WHERE mailbox IN ({})",
-    "DELETE FROM change WHERE mailbox IN ({})",
-    "DELETE FROM revocation WHERE mailbox IN ({})",
-    "DELETE FROM mailbox WHERE id IN ({})",
+_MESSAGES: Final = (
+    "SELECT m.id FROM entry AS e JOIN message AS m ON m.id = e.message WHERE e.mailbox = ? AND e.kind = ? AND m.tag = ?"
+)
+_DROP_ENTRIES: Final = (
+    "DELETE FROM entry WHERE mailbox = ? AND EXISTS (SELECT 1 FROM message WHERE id = entry.message AND tag = ?)"
 )
 
 
@@ -44,17 +43,27 @@ def follow_shards(
             groups.append(Progress(len(groups), follower, gained, incarnation=incarnation))
     wanted = tuple(frozenset().union(*followed.values()))
     placeholders = ",".join("?" * len(wanted))
-    query = f"SELECT id FROM mailbox WHERE shard NOT IN ({placeholders}) LIMIT {_SLICE}"  # noqa: S608 - numbers only
+    query = f"SELECT DISTINCT tag FROM counter WHERE shard NOT IN ({placeholders}) LIMIT {_SLICE}"  # noqa: S608 - numbers only
     others = [row[0] for row in connection.execute(query, wanted)]
-    for statement in _EMPTY:
-        for _ in select_in(connection, statement, others):
-            pass
+    for tag in others:
+        _empty(connection, tag)
     if len(others) == _SLICE:
         # What is given up must never be taken for whole again, should this stop half-way.
         save_progress(connection, [group for group in groups if group.position])
         return None
     save_progress(connection, groups)
     return {name: min((g.position for g in groups if g.follower == name), default=0) for name in followed}
+
+
+def _empty(connection: sqlite3.Connection, tag: bytes) -> None:
+    """Forget a mailbox."""
+    mailbox = prefix(tag)
+    messages = connection.execute(_MESSAGES, (mailbox, HASH, tag)).fetchall()
+    connection.execute(_DROP_ENTRIES, (mailbox, tag))
+    connection.executemany("DELETE FROM copy WHERE message = ?", messages)
+    connection.executemany("DELETE FROM message WHERE id = ?", messages)
+    for table in ("change", "revocation", "counter"):
+        connection.execute(f"DELETE FROM {table} WHERE tag = ?", (tag,))  # noqa: S608 - three names
 
 
 def _moved(group: Progress, follower: str, shards: frozenset[int], number: int) -> Progress:

@@ -5,30 +5,39 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
-from services.swarm.adapters.store.messages import Known, Messages
+from services.swarm.adapters.store.messages import KNOWN, Known, Messages
+from services.swarm.adapters.store.recent import RecentMessages
+from services.swarm.adapters.store.schema import BLOCK_BITS, EXPIRY_BITS
 from services.swarm.adapters.store.usage import Usage
 
 #: Most rows removed in one transaction: a few milliseconds of the writer's time.
 SLICE: Final = 256
+_EXPIRED: Final = (
+    f"SELECT x.period, x.block, {KNOWN} FROM expiring AS x CROSS JOIN message AS m "  # noqa: S608 - constants
+    f"ON m.id BETWEEN x.block << {BLOCK_BITS} AND (x.block + 1 << {BLOCK_BITS}) - 1 "
+    "WHERE x.period <= ? AND m.expiry_ms <= ? ORDER BY x.period, x.block LIMIT ?"
+)
 
 
-def sweep(connection: sqlite3.Connection, until_ms: int) -> int:
+def sweep(connection: sqlite3.Connection, recent: RecentMessages, until_ms: int) -> int:
     """Remove messages that expired, and events that no log needs any more, by ``until_ms``; at most ``SLICE`` of each.
 
     Returns:
-        How many messages were removed; ``SLICE`` means that there may be more.
+        How many messages were found; ``SLICE`` means that there may be more.
     """
-    query = (
-        "SELECT mailbox, hash, id, namespace, rank, expiry_ms, sequence, length(sealed) FROM message "
-        "WHERE expiry_ms <= ? ORDER BY expiry_ms LIMIT ?"
-    )
-    expired = [Known._make(row) for row in connection.execute(query, (until_ms, SLICE)).fetchall()]
+    period = until_ms >> EXPIRY_BITS
+    found = connection.execute(_EXPIRED, (period, until_ms, SLICE)).fetchall()
     usage = Usage()
-    messages = Messages(connection, usage, 0)
+    messages = Messages(connection, usage, recent, 0)
+    # One whose expiry has moved within its block's periods is found twice.
+    expired = {Known._make(row[2:]) for row in found}
+    recent.index(connection, {known.tag for known in expired})
     for known in expired:
         messages.remove(known)
     usage.write(connection)
+    done = min((period, 0), found[-1][:2]) if len(found) == SLICE else (period, 0)
+    connection.execute("DELETE FROM expiring WHERE (period, block) < (?, ?)", done)
     connection.execute(
         "DELETE FROM change WHERE id IN (SELECT id FROM change WHERE needed_until_ms <= ? LIMIT ?)", (until_ms, SLICE)
     )
-    return len(expired)
+    return len(found)

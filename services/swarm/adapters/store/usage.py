@@ -1,58 +1,51 @@
-"""Counters of messages and bytes, per namespace and per half of the account, gathered and written once a batch."""
+"""Counters of messages and bytes, per mailbox and namespace, gathered and written once a batch."""
 
 from __future__ import annotations
 
 import sqlite3
-from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
-from naisho.protocol.namespaces import classify
-from services.swarm.adapters.store.schema import COUNTERS, OPEN_SCOPE, OWNED_SCOPE
 from services.swarm.adapters.store.sql import insert_flat
 
+#: A namespace of a mailbox: its tag, the number, the mailbox's shard.
+Scope = tuple[bytes, int, int]
+
+_INTO: Final = "counter (tag, namespace, shard, messages, bytes, sequence, indexed)"
 _ADD: Final = (
-    "ON CONFLICT DO UPDATE SET messages = messages + excluded.messages, "
-    "bytes = bytes + excluded.bytes, sequence = max(sequence, excluded.sequence)"
+    "ON CONFLICT DO UPDATE SET messages = messages + excluded.messages, bytes = bytes + excluded.bytes, "
+    "sequence = max(sequence, excluded.sequence), indexed = max(indexed, excluded.indexed)"
 )
-
-
-@lru_cache(maxsize=1024)
-def half(namespace: int) -> int:
-    """Return the scope of the account's half that a namespace counts for."""
-    return OPEN_SCOPE if classify(namespace).stores_unsigned else OWNED_SCOPE
 
 
 class Usage:
     """Differences to the counters, to be written in the transaction that they belong to."""
 
     def __init__(self) -> None:
-        #: By mailbox and scope: messages, bytes, sequence of the last event (in the halves alone).
-        self._changed: dict[tuple[int, int], tuple[int, int, int]] = {}
+        self._changed: dict[Scope, tuple[int, int, int, int]] = {}
 
-    def add(self, mailbox: int, namespace: int, messages: int, size: int, sequence: int = 0) -> None:
-        """Count messages and bytes in (or out, if negative); ``sequence`` is that of the event, 0 if it was none."""
-        changed = self._changed
-        key = (mailbox, namespace)
-        if (before := changed.get(key)) is None:
-            changed[key] = (messages, size, 0)
-        else:
-            changed[key] = (before[0] + messages, before[1] + size, 0)
-        key = (mailbox, half(namespace))
-        if (before := changed.get(key)) is None:
-            changed[key] = (messages, size, sequence)
-        else:
-            changed[key] = (before[0] + messages, before[1] + size, sequence or before[2])
+    def add(self, scope: Scope, messages: int, size: int, sequence: int = 0, indexed: int = 0) -> None:
+        """Count messages and bytes in, or out if negative.
 
-    def touch(self, mailbox: int, sequence: int) -> None:
-        """Note an event that counts nothing."""
-        messages, size, _ = self._changed.get((mailbox, OWNED_SCOPE), (0, 0, 0))
-        self._changed[mailbox, OWNED_SCOPE] = (messages, size, sequence)
+        Args:
+            scope: where.
+            messages: how many.
+            size: bytes of their bodies, unsealed.
+            sequence: that of the event, 0 if it was none.
+            indexed: number of a message that has its entries now.
+        """
+        before = self._changed.get(scope)
+        if before is not None:
+            messages += before[0]
+            size += before[1]
+            sequence = max(sequence, before[2])
+            indexed = max(indexed, before[3])
+        self._changed[scope] = (messages, size, sequence, indexed)
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Write the differences and begin anew."""
-        if self._changed:
-            values: list[int] = []
-            for (mailbox, scope), counted in self._changed.items():
-                values += (mailbox, COUNTERS, scope, 0, *counted)
-            insert_flat(connection, "entry", 7, values, _ADD)
-            self._changed.clear()
+        values: list[Any] = []
+        for scope, counted in sorted(self._changed.items()):
+            values += scope
+            values += counted
+        insert_flat(connection, _INTO, 7, values, _ADD)
+        self._changed.clear()

@@ -35,11 +35,15 @@ class Writer:
 
     Args:
         connection: the writing connection, without automatic transactions; belongs to the thread from now on.
+        on_commit: called in the thread when a transaction is on disk, before anybody is told.
         on_rollback: called in the thread when a transaction was rolled back, before anything else runs.
     """
 
-    def __init__(self, connection: sqlite3.Connection, on_rollback: Callable[[], None]) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, on_commit: Callable[[], None], on_rollback: Callable[[], None]
+    ) -> None:
         self._connection = connection
+        self._on_commit = on_commit
         self._on_rollback = on_rollback
         self._loop = asyncio.get_running_loop()
         self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
@@ -112,6 +116,7 @@ class Writer:
             for job in group:
                 self._commit([job])
         else:
+            self._on_commit()
             self._report([(job, result, None) for job, result in zip(group, results, strict=True)])
 
     def _report(self, outcomes: list[tuple[_Job[Any], Any, Exception | None]]) -> None:
