@@ -8,11 +8,10 @@ from __future__ import annotations
 import heapq
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import cached_property
 from itertools import chain, groupby
 from operator import itemgetter
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
 from naisho.protocol.namespaces import HIGHEST, LOWEST, classify
 from services.swarm.adapters.event_codec import SEAL_BYTES
@@ -95,14 +94,9 @@ class Reader:
         self._connection.close()
         self._connection = connection
 
-    @contextmanager
-    def view(self, tag: bytes, now_ms: int) -> Iterator[StoreView]:
-        """Look at one mailbox at one moment; nothing may be awaited within. What is not looked at costs nothing."""
-        view = StoreView(self._connection, tag, self._recent.get(tag, ()), now_ms)
-        try:
-            yield view
-        finally:
-            view.close()
+    def view(self, tag: bytes, now_ms: int) -> StoreView:
+        """Look at one mailbox at one moment, in a ``with`` that awaits nothing; what is not looked at is free."""
+        return StoreView(self._connection, tag, self._recent.get(tag, ()), now_ms)
 
     def page(
         self, tag: bytes, namespace: int, *, after: bytes | None, max_count: int | None, max_bytes: int, now_ms: int
@@ -185,6 +179,8 @@ class StoreView:
     @cached_property
     def _counters(self) -> dict[int, tuple[int, int, int, int]]:
         """By namespace: messages, bytes, last sequence, and up to which message all are indexed."""
+        if not self._is_known:
+            return {}
         query = "SELECT namespace, messages, bytes, sequence, indexed FROM counter WHERE tag = ?"
         return {namespace: counted for namespace, *counted in self._connection.execute(query, (self._tag,))}
 
@@ -195,10 +191,19 @@ class StoreView:
             return ()
         return [r for r in self._maybe_recent if r.id > self._counters.get(r.namespace, _NOTHING)[3]]
 
-    def close(self) -> None:
-        """End the look."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         if "_connection" in self.__dict__:
             self._unopened.execute("COMMIT")
+
+    @cached_property
+    def _is_known(self) -> bool:
+        """Whether the store has heard of the mailbox: if not, there is nothing further to look at."""
+        if self._maybe_recent or "_connection" in self.__dict__:
+            return True
+        return self._unopened.execute("SELECT 1 FROM counter WHERE tag = ?", (self._tag,)).fetchone() is not None
 
     @property
     def last_sequence(self) -> int:
@@ -208,6 +213,8 @@ class StoreView:
 
     def find(self, hashes: Iterable[bytes]) -> dict[bytes, MessageRecord]:
         """See ``MailboxView``."""
+        if not self._is_known:
+            return {}
         wanted = dict.fromkeys(hashes)
         mailbox = prefix(self._tag)
         keys = {prefix(h) for h in wanted}
