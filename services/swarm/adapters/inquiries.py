@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import orjson
@@ -39,6 +39,8 @@ class Inquiry:
         #: Ids of the events that were asked about last.
         self.events: tuple[bytes, ...] = ()
         self.answers: dict[str, MemberAnswer] = {}
+        #: When nobody is waited for any more, by the loop's clock.
+        self.until = 0.0
         loop = asyncio.get_running_loop()
         self.own: asyncio.Future[MemberAnswer] = loop.create_future()
         self.complete: asyncio.Future[None] = loop.create_future()
@@ -70,6 +72,14 @@ class Inquiries:
         self._send_note = send_note
         self._open: dict[bytes, Inquiry] = {}
         self._misses: dict[str, int] = {}
+        self._excused: frozenset[str] = frozenset()
+
+    def excuse(self, members: Iterable[str]) -> None:
+        """Wait no more for these members, by the hex of their key: they are known to be away.
+
+        They are asked all the same, and what they answer counts if it comes before the last of the others' answers.
+        """
+        self._excused = frozenset(members)
 
     @property
     def silent(self) -> int:
@@ -85,7 +95,7 @@ class Inquiries:
             members: all members of the swarm, by the hex of their key.
         """
         others = [member for member in members if member != self._own_key]
-        awaited = [member for member in others if self._misses.get(member, 0) < _MISSES]
+        awaited = [m for m in others if m not in self._excused and self._misses.get(m, 0) < _MISSES]
         inquiry = Inquiry(command, mailbox, others, awaited)
         self._open[inquiry.token] = inquiry
         return inquiry
@@ -104,8 +114,8 @@ class Inquiries:
         if inquiry.others:
             self._send_note(note)
 
-    async def answers(self, inquiry: Inquiry, *, own_s: float, others_s: float) -> SwarmAnswer:
-        """Wait for the answers.
+    async def own(self, inquiry: Inquiry, *, own_s: float, others_s: float) -> None:
+        """Wait for this node's own answer.
 
         Args:
             inquiry: whose.
@@ -115,16 +125,20 @@ class Inquiries:
         Raises:
             TimeoutError: this node's own store has not folded the events in time.
         """
-        deadline = asyncio.get_running_loop().time() + others_s
+        inquiry.until = asyncio.get_running_loop().time() + others_s
         async with asyncio.timeout(own_s):
-            own = await inquiry.own
+            await inquiry.own
+
+    async def answers(self, inquiry: Inquiry) -> SwarmAnswer:
+        """Wait for the other members' answers, once this node's own is there."""
         if not inquiry.complete.done():
             try:
-                async with asyncio.timeout_at(deadline):
+                async with asyncio.timeout_at(inquiry.until):
                     await inquiry.complete
             except TimeoutError:
                 for member in inquiry.awaited:
                     self._misses[member] = self._misses.get(member, 0) + 1
+        own = inquiry.own.result()
         silent = {member: dict(_TIMED_OUT) for member in inquiry.others}
         return SwarmAnswer({self._own_key: own, **silent, **inquiry.answers}, own)
 
