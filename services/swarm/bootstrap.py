@@ -190,7 +190,7 @@ class SwarmService:
         self._swarm, self._main = swarm, followed.main
         members = directory.members(swarm)
         self._members = tuple(node.key.hex() for node in members)
-        self.runtime.inquiries.excuse(node.key.hex() for node in members if node.state is NodeState.UNREACHABLE)
+        self.runtime.inquiries.excuse(away(members))
         self.runtime.post.join(swarm)
         self.runtime.following.want(Wanted(followed.main, followed.extra))
         self._on_progress()
@@ -242,6 +242,11 @@ def about(told: AboutNode, key: SigningKey, identity: Identity, network_id: str)
         certificate_signature=sign_certificate(identity.certificate, key, network_id=network_id),
         machine=told.machine,
     )
+
+
+def away(members: Iterable[Node]) -> frozenset[str]:
+    """Return the members that the directory has as unreachable: nobody needs to find that out by waiting."""
+    return frozenset(node.key.hex() for node in members if node.state is NodeState.UNREACHABLE)
 
 
 def runtime_settings(settings: SwarmSettings) -> RuntimeSettings:

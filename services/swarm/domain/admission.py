@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import sqrt
 from statistics import median_low
 from typing import Final
 
@@ -40,7 +41,8 @@ class AdaptiveLimit:
 
     Bearable is ``patience_s``, which leaves room for groups of commits; or, on a slow disk, twice what a command took
     when ``least`` or fewer were under way, for then it did not wait for others. The median is looked at: neither
-    commands that end at once nor those that wait for others on the same mailbox move it.
+    commands that end at once nor those that wait for others on the same mailbox move it. The limit begins halfway
+    between its bounds, by ratio.
 
     Args:
         least: the limit never falls below this; commands so few are never too many.
@@ -57,7 +59,7 @@ class AdaptiveLimit:
         self.least = least
         self.most = most
         self._patience_s = patience_s
-        self._limit = float(least)
+        self._limit = sqrt(least * most)
         self._unhurried_s = 0.0
         self._took: list[float] = []
         self._crowd = 0
@@ -79,8 +81,9 @@ class AdaptiveLimit:
         self._took.append(took_s)
         self._crowd = max(self._crowd, under_way)
         if len(self._took) >= _MOST or (now_s >= self._until_s and len(self._took) >= _FEWEST):
-            self._move(median_low(self._took))
-            self._until_s = now_s + _within(self._took[-1], _WINDOW)
+            typical_s = median_low(self._took)
+            self._move(typical_s)
+            self._until_s = now_s + _within(typical_s, _WINDOW)
             self._took.clear()
             self._crowd = 0
 
@@ -90,7 +93,7 @@ class AdaptiveLimit:
         else:
             self._unhurried_s *= _REMEMBERED
         bearable_s = _within(_HURRY * self._unhurried_s, (self._patience_s, _UNBEARABLE * self._patience_s))
-        step = _STEP[1] if typical_s <= 0 else _within((bearable_s / typical_s) ** 0.5, _STEP)
+        step = _STEP[1] if typical_s <= 0 else _within(sqrt(bearable_s / typical_s), _STEP)
         if step < 1 or self._crowd >= _USED * self.value:
             self._limit = _within(self._limit * step, (self.least, self.most))
 
