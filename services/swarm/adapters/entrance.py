@@ -20,6 +20,34 @@ class _Waiting:
     called: asyncio.Future[None]
 
 
+class Stay:
+    """One command's time from its beginning to its answer; made by ``Entrance.begin``."""
+
+    __slots__ = ("_begun", "_entrance", "_has_place")
+
+    def __init__(self, entrance: Entrance, begun: float) -> None:
+        self._entrance = entrance
+        self._begun = begun
+        self._has_place = True
+
+    def done(self) -> None:
+        """Give the place back: the work is done, the command may wait for other members yet."""
+        if self._has_place:
+            self._has_place = False
+            self._entrance.take_back(since=self._begun)
+
+    def stand_aside(self) -> None:
+        """Give the place back because the command waits for something else than room; how long says nothing."""
+        if self._has_place:
+            self._has_place = False
+            self._entrance.take_back(since=None)
+
+    def end(self) -> None:
+        """Be answered, whatever came of it."""
+        self.stand_aside()
+        self._entrance.see_off()
+
+
 class Entrance:
     """Counts commands, and keeps their requests in line while there are too many.
 
@@ -32,8 +60,8 @@ class Entrance:
         wait_s: seconds that a request waits in line at most.
 
     Attributes:
-        under_way: commands let in whose work is not done.
-        in_flight: commands let in that are not answered: those above, and those that wait for other members only.
+        under_way: commands let in that have a place.
+        in_flight: commands let in that are not answered: those above, and those that only wait for others.
         shed: commands refused before any work.
     """
 
@@ -100,19 +128,21 @@ class Entrance:
         places.left = 0
         self._call()
 
-    def done(self, took_s: float | None) -> None:
-        """Hear that a command's work is done, that it may wait for other members yet.
+    def begin(self, places: Places) -> Stay:
+        """Begin on one of the places; there is one left."""
+        places.left -= 1
+        return Stay(self, self._loop.time())
 
-        Args:
-            took_s: how long that took since it had its place; None if it failed, which tells nothing.
-        """
-        if took_s is not None:
-            self._limit.learn(self._loop.time(), took_s, self.under_way)
+    def take_back(self, *, since: float | None) -> None:
+        """Take back a command's place, and learn from when it has had it if that tells something."""
+        if since is not None:
+            now = self._loop.time()
+            self._limit.learn(now, now - since, self.under_way)
         self.under_way -= 1
         self._call()
 
-    def leave(self) -> None:
-        """Hear that a command is answered; it was done before."""
+    def see_off(self) -> None:
+        """Count a command as answered."""
         self.in_flight -= 1
         self._call()
 

@@ -13,7 +13,7 @@ from weakref import WeakValueDictionary
 from services.chassis.clock import Clock
 from services.chassis.eventlog.port import EventLog, EventLogError, LogFull, LogUnavailable, WrongExpectedSequence
 from services.swarm.adapters.drafts import BodyGone, Drafter
-from services.swarm.adapters.entrance import BUSY, Entrance
+from services.swarm.adapters.entrance import BUSY, Entrance, Stay
 from services.swarm.adapters.inquiries import Inquiries, Inquiry
 from services.swarm.adapters.mailbox_subjects import MailboxSubjects, Place
 from services.swarm.adapters.sealing import KeyGone, PeriodKeys
@@ -130,8 +130,7 @@ class SwarmMailboxes:
         try:
             if places is None or not places.left:
                 places = await self._enter(1)
-            places.left -= 1
-            answer = await self._execute(command)
+            answer = await self._execute(command, self.entrance.begin(places))
         except Refused:
             self.refused += 1
             raise
@@ -143,18 +142,14 @@ class SwarmMailboxes:
             self.entrance.turn_away(commands)
         return await self.entrance.enter(commands)
 
-    async def _execute(self, command: Command) -> SwarmAnswer:
-        settings, entrance = self._settings, self.entrance
+    async def _execute(self, command: Command, stay: Stay) -> SwarmAnswer:
+        settings = self._settings
         place = self._subjects.place(command.account)
         inquiry = self._inquiries.open(command, place.tag, self._members())
-        begun, took_s = self._clock.monotonic(), None
         try:
-            try:
-                await self._carry_out(place, inquiry)
-                await self._inquiries.own(inquiry, own_s=settings.own_s, others_s=settings.members_s)
-                took_s = self._clock.monotonic() - begun
-            finally:
-                entrance.done(took_s)
+            await self._carry_out(place, inquiry, stay)
+            await self._inquiries.own(inquiry, own_s=settings.own_s, others_s=settings.members_s)
+            stay.done()
             return await self._inquiries.answers(inquiry)
         except LogFull as error:
             raise Refused(503, _FULL) from error
@@ -162,9 +157,9 @@ class SwarmMailboxes:
             raise Refused(503, BUSY) from error
         finally:
             self._inquiries.close(inquiry)
-            entrance.leave()
+            stay.end()
 
-    async def _carry_out(self, place: Place, inquiry: Inquiry) -> None:
+    async def _carry_out(self, place: Place, inquiry: Inquiry, stay: Stay) -> None:
         """Bring into the log what the command needs, and ask all members for their results."""
         decision, last_sequence = self._decide(place, inquiry.command)
         if decision.guarded and not decision.events:
@@ -181,6 +176,8 @@ class SwarmMailboxes:
             else:
                 return
         turn = self._turns.setdefault(place.tag, asyncio.Lock())
+        if turn.locked():
+            stay.stand_aside()  # who crowds one mailbox is not to take the places of all the others
         async with turn:
             await self._append_guarded(place, inquiry)
             # The next in turn decides on what this one has done.

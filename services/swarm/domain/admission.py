@@ -40,9 +40,9 @@ class AdaptiveLimit:
     limits of the field do; the root keeps it steady although a change shows only when the commands let in by it end.
 
     Bearable is ``patience_s``, which leaves room for groups of commits; or, on a slow disk, twice what a command took
-    when ``least`` or fewer were under way, for then it did not wait for others. The median is looked at: neither
-    commands that end at once nor those that wait for others on the same mailbox move it. The limit begins halfway
-    between its bounds, by ratio.
+    when ``least`` or fewer were under way, for then it did not wait for others. The median is looked at: a few that
+    end at once, or that wait for something of their own, do not move it. The limit begins halfway between its bounds,
+    by ratio.
 
     Args:
         least: the limit never falls below this; commands so few are never too many.

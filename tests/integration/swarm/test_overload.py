@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import Any
 
+from naisho.protocol.account import AccountKeys
 from services.swarm.adapters.mailboxes import MailboxSettings
 from services.swarm.adapters.runtime import RuntimeSettings
 from services.swarm.domain.ports import Refused
@@ -77,6 +78,25 @@ async def test_a_command_that_waits_for_a_silent_member_takes_no_place_and_count
     assert 3 <= time.monotonic() - began < 6, "all wait for the silent member at the same time"
     assert all(answer.members[members[2].hex]["timeout"] for answer in answers)
     assert mailboxes.entrance.limit >= limit
+    await swarm.stop()
+
+
+async def test_who_crowds_one_mailbox_leaves_room_for_the_others(
+    make_swarm: Any, nats_server: Any, account: bytes, make_store: Any
+) -> None:
+    swarm = make_swarm(nats_server, RuntimeSettings(mailboxes=MailboxSettings(in_flight=64, least=4, wait_s=20)))
+    members = await swarm.start()
+    mailboxes = members[0].runtime.mailboxes
+    others = AccountKeys.generate().account_id.raw
+    # Each replaces the one before: they take turns.
+    crowd = [asyncio.ensure_future(mailboxes.execute(make_store(account, b"%d" % n, namespace=-21))) for n in range(60)]
+    await mailboxes.execute(make_store(others, b"one of another mailbox"))
+    waiting = [task for task in crowd if not task.done()]
+    assert len(waiting) > 30, "it did not wait behind them"
+    assert mailboxes.entrance.under_way <= 4
+    assert mailboxes.entrance.in_flight == len(waiting)
+    await asyncio.gather(*crowd)
+    assert len(await members[0].messages(account, -21)) == 1
     await swarm.stop()
 
 
