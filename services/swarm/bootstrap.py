@@ -152,7 +152,11 @@ class SwarmService:
         metrics = Metrics("swarm", node, table.INSTRUMENTS)
         for outcome in table.OUTCOMES:
             metrics.watch(table.COMMANDS, partial(getattr, runtime.mailboxes, outcome), outcome=outcome)
-        metrics.watch(table.UNDER_WAY, lambda: runtime.mailboxes.in_flight)
+        entrance = runtime.mailboxes.entrance
+        metrics.watch(table.SHED, lambda: entrance.shed)
+        metrics.watch(table.LIMIT, lambda: entrance.limit)
+        metrics.watch(table.UNDER_WAY, lambda: entrance.in_flight)
+        metrics.watch(table.IN_LINE, lambda: entrance.waiting)
         metrics.watch(table.SIGNED, lambda: runtime.witness.signed)
         metrics.watch(table.SILENT, lambda: runtime.inquiries.silent)
         metrics.watch(table.POSITION, lambda: runtime.projection.position)
@@ -184,7 +188,9 @@ class SwarmService:
         swarm = INVALID_SWARM if own is None else own.swarm_id
         followed = directory.followed(self._key.public)
         self._swarm, self._main = swarm, followed.main
-        self._members = tuple(node.key.hex() for node in directory.members(swarm))
+        members = directory.members(swarm)
+        self._members = tuple(node.key.hex() for node in members)
+        self.runtime.inquiries.excuse(away(members))
         self.runtime.post.join(swarm)
         self.runtime.following.want(Wanted(followed.main, followed.extra))
         self._on_progress()
@@ -238,12 +244,20 @@ def about(told: AboutNode, key: SigningKey, identity: Identity, network_id: str)
     )
 
 
+def away(members: Iterable[Node]) -> frozenset[str]:
+    """Return the members that the directory has as unreachable: nobody needs to find that out by waiting."""
+    return frozenset(node.key.hex() for node in members if node.state is NodeState.UNREACHABLE)
+
+
 def runtime_settings(settings: SwarmSettings) -> RuntimeSettings:
     """Return the bounds of the node's mail."""
     load, kept, quotas = settings.load, settings.retention, settings.quotas
     return RuntimeSettings(
         mailboxes=MailboxSettings(
             in_flight=load.commands,
+            least=load.least,
+            patience_s=load.patience,
+            wait_s=load.wait,
             behind=load.behind,
             members_s=load.members,
             own_s=load.own,

@@ -14,6 +14,9 @@ COMMANDS: Final = Instrument(
     "Commands that change mailboxes: answered, or refused for want of room, log or members in time.",
     labels={"outcome": OUTCOMES},
 )
+SHED: Final = Instrument(Kind.COUNTER, "naisho_swarm_shed", "Commands refused before any work: too many under way.")
+LIMIT: Final = Instrument(Kind.GAUGE, "naisho_swarm_limit", "Commands that may be under way, as learnt.")
+IN_LINE: Final = Instrument(Kind.GAUGE, "naisho_swarm_in_line", "Requests that wait until their commands are let in.")
 UNDER_WAY: Final = Instrument(Kind.GAUGE, "naisho_swarm_under_way", "Commands that wait for the log or for members.")
 SIGNED: Final = Instrument(Kind.COUNTER, "naisho_swarm_signed", "Results that this member signed.")
 SILENT: Final = Instrument(Kind.GAUGE, "naisho_swarm_silent_members", "Members that let inquiries pass lately.")
@@ -38,7 +41,10 @@ UNOPENED: Final = Instrument(
 
 INSTRUMENTS: Final = (
     COMMANDS,
+    SHED,
+    LIMIT,
     UNDER_WAY,
+    IN_LINE,
     SIGNED,
     SILENT,
     POSITION,

@@ -59,12 +59,22 @@ class QuotaSettings:
 
 @dataclass(frozen=True, slots=True)
 class LoadSettings:
-    """Beyond these bounds requests are refused before any work."""
+    """Beyond these bounds requests are refused before any work.
+
+    How many commands may be under way is learnt, between ``least`` and ``commands``: as many as are carried out within
+    ``patience``; see ``domain.admission``.
+    """
 
     #: Requests under way.
     requests: Annotated[int, Range(1)] = 2_000
-    #: Commands under way, each waiting for the log and for the members.
+    #: Commands under way, each waiting for the log or for the members.
     commands: Annotated[int, Range(1)] = 1_024
+    #: Commands under way that are never too many, however slow the disk is.
+    least: Annotated[int, Range(1)] = 64
+    #: How long a command may take, the wait for other members left out, until fewer are let in.
+    patience: Annotated[Duration, Range(0.01)] = field(default=Duration(0.2))
+    #: How long a request waits to be let in.
+    wait: Annotated[Duration, Range(0)] = field(default=Duration(0.5))
     #: Events that wait in the log to be folded.
     behind: Annotated[int, Range(1)] = 20_000
     #: How long other members' answers are waited for.

@@ -40,8 +40,9 @@ def measure(
     pids: Sequence[int],
     wanted: str = "",
     strict: bool = True,
+    stubborn: bool = False,
 ) -> Measured:
-    """Send every request once over some connections and return what it cost.
+    """Send every request over some connections and return what it cost; if stubborn, again until it is not refused.
 
     Raises:
         RuntimeError: the generator failed, or (if strict) an answer was not a 200 or lacked ``wanted``.
@@ -55,6 +56,7 @@ def measure(
         "port": port,
         "connections": connections,
         "wanted": wanted,
+        "stubborn": stubborn,
     }
     job_file.write_text(json.dumps(job), encoding="utf-8")
     process = subprocess.Popen(

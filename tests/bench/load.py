@@ -1,7 +1,8 @@
 """A load generator that is not the bottleneck: every request is built before the clock starts.
 
 One process, one thread, many keep-alive TLS connections, one request in flight on each (closed loop). It parses of an
-answer only the status line and the length, checks the status, and keeps latencies.
+answer only the status line and the length, checks the status, and keeps latencies. A stubborn one sends what was
+answered 503 again at once: the worst that clients can do, and nothing is left undone.
 """
 
 from __future__ import annotations
@@ -31,18 +32,22 @@ class _Connection(asyncio.Protocol):
         self._need = -1
         self._started = 0.0
         self._status = b""
+        self._request: bytes | None = None
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
 
     def send_next(self) -> None:
-        request = self._generator.next_request()
-        if request is None:
+        self._request = self._generator.next_request()
+        self._started = time.perf_counter()
+        self._send()
+
+    def _send(self) -> None:
+        if self._request is None:
             return
         assert self.transport is not None
-        self._started = time.perf_counter()
-        self.transport.write(request)
+        self.transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
         self._buffer = self._buffer + data if self._buffer else data
@@ -61,6 +66,10 @@ class _Connection(asyncio.Protocol):
         body = self._buffer[: self._need]
         self._buffer = self._buffer[self._need :]
         self._need = -1
+        if self._generator.stubborn and self._status == b"503":
+            self._generator.refused()
+            self._send()
+            return
         self._generator.answered(time.perf_counter() - self._started, self._status, body)
         self.send_next()
 
@@ -71,10 +80,11 @@ class _Connection(asyncio.Protocol):
 class Generator:
     """Sends each of ``requests`` once, over ``connections`` connections, in order."""
 
-    def __init__(self, requests: Sequence[bytes], wanted: bytes = b"") -> None:
+    def __init__(self, requests: Sequence[bytes], wanted: bytes = b"", *, stubborn: bool = False) -> None:
         self._requests = iter(requests)
         self._left = len(requests)
         self._wanted = wanted
+        self.stubborn = stubborn
         self.latencies: list[float] = []
         self.statuses: dict[str, int] = {}
         self.unexpected = 0
@@ -83,6 +93,9 @@ class Generator:
 
     def next_request(self) -> bytes | None:
         return next(self._requests, None)
+
+    def refused(self) -> None:
+        self.statuses["503"] = self.statuses.get("503", 0) + 1
 
     def answered(self, latency: float, status: bytes, response: bytes) -> None:
         self.latencies.append(latency)
@@ -132,7 +145,7 @@ def _read_job(job_file: str) -> tuple[dict[str, Any], list[bytes]]:
 
 
 async def _drive(job: dict[str, Any], requests: list[bytes]) -> dict[str, Any]:
-    generator = Generator(requests, job.get("wanted", "").encode())
+    generator = Generator(requests, job.get("wanted", "").encode(), stubborn=job.get("stubborn", False))
     await generator.run(job["host"], job["port"], job["connections"])
     return {
         "latencies": sorted(generator.latencies),

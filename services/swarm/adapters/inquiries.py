@@ -22,6 +22,10 @@ _MISSES: Final = 3
 _LOOK_S: Final = 0.05
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 class Inquiry:
     """One command's answers, as they come in.
 
@@ -89,9 +93,10 @@ class Inquiry:
 
     def _see(self) -> None:
         wait = self._wait
-        if wait is None or self.own is None or (self.awaited and not wait.own_alone) or wait.future.done():
+        if wait is None or self.own is None or wait.future.done() or not self._is_acknowledged():
             return
-        if self._is_acknowledged():
+        wait.on_held()
+        if wait.own_alone or not self.awaited:
             wait.future.set_result(None)
 
     def _is_acknowledged(self) -> bool:
@@ -102,6 +107,8 @@ class _Wait(NamedTuple):
     """Somebody waits for an inquiry's answers."""
 
     future: asyncio.Future[None]
+    #: Called when this node has its own part done, before others' answers are waited for; maybe several times.
+    on_held: Callable[[], None]
     #: Nobody else's answer is waited for.
     own_alone: bool
     #: By the loop's time.
@@ -124,7 +131,15 @@ class Inquiries:
         self._send_note = send_note
         self._open: dict[bytes, Inquiry] = {}
         self._misses: dict[str, int] = {}
+        self._excused: frozenset[str] = frozenset()
         self._timer: asyncio.TimerHandle | None = None
+
+    def excuse(self, members: Iterable[str]) -> None:
+        """Wait no more for these members, by the hex of their key: they are known to be away.
+
+        They are asked all the same, and what they answer counts if it comes before the last of the others' answers.
+        """
+        self._excused = frozenset(members)
 
     @property
     def silent(self) -> int:
@@ -140,7 +155,7 @@ class Inquiries:
             members: all members of the swarm, by the hex of their key.
         """
         others = [member for member in members if member != self._own_key]
-        awaited = [member for member in others if self._misses.get(member, 0) < _MISSES]
+        awaited = [m for m in others if m not in self._excused and self._misses.get(m, 0) < _MISSES]
         inquiry = Inquiry(command, mailbox, others, awaited)
         self._open[inquiry.token] = inquiry
         return inquiry
@@ -160,7 +175,13 @@ class Inquiries:
             self._send_note(note)
 
     async def answers(
-        self, inquiry: Inquiry, *, own_s: float, others_s: float, appended: asyncio.Future[int] | None = None
+        self,
+        inquiry: Inquiry,
+        *,
+        own_s: float,
+        others_s: float,
+        appended: asyncio.Future[int] | None = None,
+        on_held: Callable[[], None] = _nothing,
     ) -> SwarmAnswer:
         """Wait for the answers.
 
@@ -169,12 +190,15 @@ class Inquiries:
             own_s: seconds to wait for this node's own.
             others_s: seconds to wait for the others' from now on.
             appended: an append whose acknowledgement is waited for as well.
+            on_held: called when only other members' answers are missing, if not before; maybe several times.
 
         Raises:
             TimeoutError: this node's own store has not folded the events in time.
             EventLogError: the append failed.
         """
-        await self._wait(inquiry, own_s, others_s, own_alone=False, appended=appended)
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        await self._wait(inquiry, _Wait(loop.create_future(), on_held, False, now + own_s, now + others_s), appended)
         own = inquiry.own
         assert own is not None
         silent = {member: dict(_TIMED_OUT) for member in inquiry.others if member not in inquiry.answers}
@@ -186,23 +210,14 @@ class Inquiries:
         Raises:
             TimeoutError: this node's own store has not folded the events in time.
         """
-        await self._wait(inquiry, own_s, own_s, own_alone=True, appended=None)
-
-    async def _wait(
-        self,
-        inquiry: Inquiry,
-        own_s: float,
-        others_s: float,
-        *,
-        own_alone: bool,
-        appended: asyncio.Future[int] | None,
-    ) -> None:
         loop = asyncio.get_running_loop()
-        now = loop.time()
-        wait = _Wait(loop.create_future(), own_alone, now + own_s, now + others_s)
+        until = loop.time() + own_s
+        await self._wait(inquiry, _Wait(loop.create_future(), _nothing, True, until, until), None)
+
+    async def _wait(self, inquiry: Inquiry, wait: _Wait, appended: asyncio.Future[int] | None) -> None:
         inquiry.wait(wait, appended)
         if self._timer is None:
-            self._timer = loop.call_later(_LOOK_S, self._look)
+            self._timer = asyncio.get_running_loop().call_later(_LOOK_S, self._look)
         await wait.future
 
     def _look(self) -> None:

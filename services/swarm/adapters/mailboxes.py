@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 from weakref import WeakValueDictionary
@@ -12,17 +13,18 @@ from weakref import WeakValueDictionary
 from services.chassis.clock import Clock
 from services.chassis.eventlog.port import EventLog, EventLogError, LogFull, LogUnavailable, WrongExpectedSequence
 from services.swarm.adapters.drafts import BodyGone, Drafter
+from services.swarm.adapters.entrance import BUSY, Entrance, Stay
 from services.swarm.adapters.inquiries import Inquiries, Inquiry
 from services.swarm.adapters.mailbox_subjects import MailboxSubjects, Place
 from services.swarm.adapters.sealing import KeyGone, PeriodKeys
 from services.swarm.adapters.store.reader import Reader
+from services.swarm.domain.admission import AdaptiveLimit, Places
 from services.swarm.domain.commands import Command
 from services.swarm.domain.decide import Decision, decide
 from services.swarm.domain.policies import Quotas, Retention
 from services.swarm.domain.ports import Message, Page, Refused, SwarmAnswer
 from services.swarm.projections.projection import Projection
 
-_BUSY: Final = "Server busy, try again later"
 _LONGEST_PAUSE_MS: Final = 64
 _FULL: Final = "The network's storage is full, try again later"
 
@@ -32,7 +34,10 @@ class MailboxSettings:
     """Bounds of commands.
 
     Attributes:
-        in_flight: commands under way at the same time; more are refused before any work.
+        in_flight: commands under way or waiting for other members at the same time, whatever the limit is.
+        least: commands under way that are never too many; see ``domain.admission``.
+        patience_s: how long a command may take until fewer are let in.
+        wait_s: how long a request waits to be let in; then it is refused before any work.
         behind: events that may wait in the log before commands are refused.
         members_s: how long the other members' answers are waited for.
         own_s: how long this node's own commit is waited for.
@@ -42,6 +47,9 @@ class MailboxSettings:
     """
 
     in_flight: int = 1024
+    least: int = 64
+    patience_s: float = 0.2
+    wait_s: float = 0.5
     behind: int = 20_000
     members_s: float = 2.0
     own_s: float = 5.0
@@ -66,7 +74,7 @@ class SwarmMailboxes:
         settings: bounds.
 
     Attributes:
-        in_flight: commands under way.
+        entrance: counts commands, and lets in as many as make sense.
         answered: commands carried out.
         refused: commands that were not, or not in time.
         unopened: messages left out of listings because their key is gone.
@@ -86,7 +94,6 @@ class SwarmMailboxes:
         clock: Clock,
         settings: MailboxSettings | None = None,
     ) -> None:
-        self.in_flight = 0
         self.answered = 0
         self.refused = 0
         self.unopened = 0
@@ -99,65 +106,82 @@ class SwarmMailboxes:
         self._inquiries = inquiries
         self._members = members
         self._clock = clock
-        self._settings = settings or MailboxSettings()
+        self._settings = settings = settings or MailboxSettings()
+        most = settings.in_flight
+        limit = AdaptiveLimit(least=min(settings.least, most), most=most, patience_s=settings.patience_s)
+        self.entrance = Entrance(limit, wait_s=settings.wait_s)
         self._turns: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
 
-    @property
-    def busy(self) -> bool:
-        """Whether a command would be refused now."""
-        return self.in_flight >= self._settings.in_flight or self._projection.behind > self._settings.behind
+    @asynccontextmanager
+    async def admitted(self, commands: int) -> AsyncIterator[Places]:
+        """See ``Mailboxes.admitted``."""
+        try:
+            places = await self._enter(commands)
+        except Refused:
+            self.refused += commands
+            raise
+        try:
+            yield places
+        finally:
+            self.entrance.give_back(places)
 
-    async def execute(self, command: Command) -> SwarmAnswer:
+    async def execute(self, command: Command, places: Places | None = None) -> SwarmAnswer:
         """See ``Mailboxes.execute``."""
         try:
-            if self.busy:
-                raise Refused(503, _BUSY)
-            answer = await self._execute(command)
+            if places is None or not places.left:
+                places = await self._enter(1)
+            answer = await self._execute(command, self.entrance.begin(places))
         except Refused:
             self.refused += 1
             raise
         self.answered += 1
         return answer
 
-    async def _execute(self, command: Command) -> SwarmAnswer:
-        self.in_flight += 1
+    async def _enter(self, commands: int) -> Places:
+        if self._projection.behind > self._settings.behind:
+            self.entrance.turn_away(commands)
+        return await self.entrance.enter(commands)
+
+    async def _execute(self, command: Command, stay: Stay) -> SwarmAnswer:
         place = self._subjects.place(command.account)
         inquiry = self._inquiries.open(command, place.tag, self._members())
         try:
-            return await self._carry_out(place, inquiry)
+            return await self._carry_out(place, inquiry, stay)
         except LogFull as error:
             raise Refused(503, _FULL) from error
         except (EventLogError, BodyGone, KeyGone, TimeoutError) as error:
-            raise Refused(503, _BUSY) from error
+            raise Refused(503, BUSY) from error
         finally:
             self._inquiries.close(inquiry)
-            self.in_flight -= 1
+            stay.end()
 
-    async def _carry_out(self, place: Place, inquiry: Inquiry) -> SwarmAnswer:
+    async def _carry_out(self, place: Place, inquiry: Inquiry, stay: Stay) -> SwarmAnswer:
         """Bring into the log what the command needs, and ask all members for their results."""
         decision, last_sequence = self._decide(place, inquiry.command)
         if decision.guarded and not decision.events:
             decision, last_sequence = await self._decide_level(place, inquiry.command, last_sequence)
         if not decision.events:
             self._inquiries.ask(inquiry, (), last_sequence)
-            return await self._answers(inquiry)
+            return await self._answers(inquiry, stay)
         if not decision.guarded:
             try:
-                return await self._answers(inquiry, await self._append_freely(place, inquiry, decision))
+                return await self._answers(inquiry, stay, await self._append_freely(place, inquiry, decision))
             except LogUnavailable as error:
                 if not error.maybe_stored:
                     raise
         turn = self._turns.setdefault(place.tag, asyncio.Lock())
+        if turn.locked():
+            stay.stand_aside()  # who crowds one mailbox is not to take the places of all the others
         async with turn:
             await self._append_guarded(place, inquiry)
             # The next in turn decides on what this one has done.
             await self._inquiries.folded(inquiry, own_s=self._settings.own_s)
-        return await self._answers(inquiry)
+        return await self._answers(inquiry, stay)
 
-    async def _answers(self, inquiry: Inquiry, appended: asyncio.Future[int] | None = None) -> SwarmAnswer:
+    async def _answers(self, inquiry: Inquiry, stay: Stay, appended: asyncio.Future[int] | None = None) -> SwarmAnswer:
         settings = self._settings
         return await self._inquiries.answers(
-            inquiry, own_s=settings.own_s, others_s=settings.members_s, appended=appended
+            inquiry, own_s=settings.own_s, others_s=settings.members_s, appended=appended, on_held=stay.done
         )
 
     def _decide(self, place: Place, command: Command) -> tuple[Decision, int]:
@@ -237,7 +261,7 @@ class SwarmMailboxes:
             try:
                 data = await self._keys.unseal(stored.period, stored.hash, stored.sealed)
             except EventLogError as error:
-                raise Refused(503, _BUSY) from error
+                raise Refused(503, BUSY) from error
             if data is None:
                 self.unopened += 1
             else:

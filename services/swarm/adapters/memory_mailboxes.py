@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 
 from naisho.protocol.encoding import to_base64
 from naisho.protocol.signing import SigningKey
+from services.swarm.domain.admission import Places
 from services.swarm.domain.commands import Command
 from services.swarm.domain.decide import decide
 from services.swarm.domain.events import Stored
@@ -42,8 +44,15 @@ class MemoryMailboxes:
         self._bodies: dict[bytes, bytes] = {}
         self._sequence = 0
 
-    async def execute(self, command: Command) -> SwarmAnswer:
+    @asynccontextmanager
+    async def admitted(self, commands: int) -> AsyncIterator[Places]:
         """See ``Mailboxes``."""
+        yield Places(commands)
+
+    async def execute(self, command: Command, places: Places | None = None) -> SwarmAnswer:
+        """See ``Mailboxes``."""
+        if places is not None and places.left:
+            places.left -= 1
         account = command.account
         now = self._clock()
         decision = decide(command, StateView(self._mailboxes[account], now), self._quotas, self._retention)

@@ -30,9 +30,8 @@ class SubRequest(NamedTuple):
 Run: TypeAlias = Callable[[SubRequest], Coroutine[Any, Any, Answer]]
 
 
-async def batch(params: Params, run: Run) -> Answer:
+async def batch(requests: Sequence[SubRequest], run: Run) -> Answer:
     """Run all requests at the same time; results in the requests' order."""
-    requests = _sub_requests(params)
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(run(request)) for request in requests]
     return Answer(200, {"results": [task.result().part() for task in tasks]})
@@ -41,7 +40,7 @@ async def batch(params: Params, run: Run) -> Answer:
 async def sequence(params: Params, run: Run) -> Answer:
     """Run requests one after the other up to the first that fails, whose result is the last one."""
     results: list[dict[str, Any]] = []
-    for request in _sub_requests(params):
+    for request in sub_requests(params):
         answer = await run(request)
         results.append(answer.part())
         if answer.status not in _SUCCESS:
@@ -73,7 +72,12 @@ async def ifelse(params: Params, run: Run, *, version: Sequence[int], height: in
     return Answer(200, body)
 
 
-def _sub_requests(params: Params) -> list[SubRequest]:
+def sub_requests(params: Params) -> list[SubRequest]:
+    """Return the requests of a batch or sequence.
+
+    Raises:
+        Refused: 400, there are none or too many, or one is none.
+    """
     values = parameters.required(params, "requests")
     values = values if isinstance(values, list) else [values]
     if not 1 <= len(values) <= MAX_BATCH:

@@ -35,12 +35,12 @@ class _Change(Protocol):
     def checked(self, now_ms: int, revoked: Collection[bytes], /) -> Command: ...
 
 
-async def _store(service: Service, params: Params, _: Allowance) -> Answer:
+async def _store(service: Service, params: Params, allowance: Allowance) -> Answer:
     request = StoreRequest.parse(params)
     service.check_swarm(request.account)
     now = service.clock()
     command = request.checked(now, service.retention, await service.revoked(request.credentials))
-    answer = await service.mailboxes.execute(command)
+    answer = await service.mailboxes.execute(command, allowance.places)
     answer.own["t"] = now
     return recursive(answer, hash=hash_text(command.message_hash))
 
@@ -75,24 +75,24 @@ async def _retrieve(service: Service, params: Params, allowance: Allowance) -> A
     return Answer(200, {"messages": messages, "more": page.more})
 
 
-async def _executed(service: Service, request: _Change) -> Answer:
+async def _executed(service: Service, request: _Change, allowance: Allowance) -> Answer:
     service.check_swarm(request.credentials.account)
     command = request.checked(service.clock(), await service.revoked(request.credentials))
-    return recursive(await service.mailboxes.execute(command))
+    return recursive(await service.mailboxes.execute(command, allowance.places))
 
 
 def _change(parse: Callable[[Params], _Change]) -> Method:
     """Return the method for requests that need nothing beyond their own checks."""
 
-    async def method(service: Service, params: Params, _: Allowance) -> Answer:
-        return await _executed(service, parse(params))
+    async def method(service: Service, params: Params, allowance: Allowance) -> Answer:
+        return await _executed(service, parse(params), allowance)
 
     return method
 
 
-async def _delete(service: Service, params: Params, _: Allowance) -> Answer:
+async def _delete(service: Service, params: Params, allowance: Allowance) -> Answer:
     request = DeleteRequest.parse(params)
-    answer = await _executed(service, request)
+    answer = await _executed(service, request, allowance)
     if request.required and answer.status == 200 and not _any_deleted(answer.body):  # noqa: PLR2004 - HTTP's OK
         return answer._replace(status=404)
     return answer
@@ -118,18 +118,24 @@ async def _revoked_subaccounts(service: Service, params: Params, _: Allowance) -
     return Answer(200, {"revoked_subaccounts": sorted(map(to_base64, tokens))})
 
 
-METHODS: Final[Mapping[str, Method]] = MappingProxyType(
+#: Those that carry out a command.
+CHANGES: Final[Mapping[str, Method]] = MappingProxyType(
     {
         "store": _store,
-        "retrieve": _retrieve,
         "delete": _delete,
         "delete_all": _change(DeleteAllRequest.parse),
         "delete_before": _change(DeleteBeforeRequest.parse),
         "expire": _change(ExpireRequest.parse),
         "expire_all": _change(ExpireAllRequest.parse),
-        "get_expiries": _get_expiries,
         "revoke_subaccount": _change(RevokeRequest.parse),
         "unrevoke_subaccount": _change(UnrevokeRequest.parse),
+    }
+)
+METHODS: Final[Mapping[str, Method]] = MappingProxyType(
+    {
+        **CHANGES,
+        "retrieve": _retrieve,
+        "get_expiries": _get_expiries,
         "revoked_subaccounts": _revoked_subaccounts,
     }
 )

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from naisho.protocol.limits import MAX_RETRIEVE_BYTES
 from services.swarm.domain import node_views
+from services.swarm.domain.admission import Places
 from services.swarm.domain.authentication import Credentials
 from services.swarm.domain.policies import Retention
 from services.swarm.domain.ports import Mailboxes, NodeList, Refused
@@ -50,7 +51,7 @@ class Service:
 
 @dataclass(slots=True)
 class Allowance:
-    """Bytes of messages that one request may still list: sub-requests share them, one listing at a time.
+    """What one request may still do, its sub-requests together: bytes of messages to list, one listing at a time.
 
     Clients divide the cap among the listings of a batch; those that do not get empty listings with ``more`` once it is
     used up, so that an answer always fits into an onion's reply.
@@ -58,3 +59,5 @@ class Allowance:
 
     remaining: int = MAX_RETRIEVE_BYTES
     turn: Lock = field(default_factory=Lock)
+    #: Places of commands that were let in together.
+    places: Places | None = None

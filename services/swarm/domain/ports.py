@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from naisho.protocol.service_nodes import ServiceNode
+from services.swarm.domain.admission import Places
 from services.swarm.domain.commands import Command, Namespaces
 
 
@@ -110,8 +112,20 @@ class Refused(Exception):
 class Mailboxes(Protocol):
     """The mailboxes of this node's swarm: commands go through the log, reads come from the local store."""
 
-    async def execute(self, command: Command) -> SwarmAnswer:
+    def admitted(self, commands: int) -> AbstractAsyncContextManager[Places]:
+        """Let in several commands of one request together: all of them are carried out, or none is begun.
+
+        Raises:
+            Refused: too busy (503 before any work).
+        """
+        ...
+
+    async def execute(self, command: Command, places: Places | None = None) -> SwarmAnswer:
         """Decide, append, wait until this node has committed and the members have answered or the bound has passed.
+
+        Args:
+            command: what is to be done.
+            places: one of these is taken, if any is left; else the command is let in by itself.
 
         Raises:
             Refused: quota exceeded, log full, or too busy (503 before any work).

@@ -186,7 +186,7 @@ async def test_a_wiped_member_and_a_restarted_one_are_whole_again(swarm: Any, ac
 async def test_beyond_the_bounds_everything_is_refused_before_any_work(
     make_swarm: Any, nats_server: Any, account: bytes, make_store: Any
 ) -> None:
-    swarm = make_swarm(nats_server, RuntimeSettings(mailboxes=MailboxSettings(in_flight=4)))
+    swarm = make_swarm(nats_server, RuntimeSettings(mailboxes=MailboxSettings(in_flight=4, wait_s=0)))
     members = await swarm.start()
     mailboxes = members[0].runtime.mailboxes
     outcomes = await asyncio.gather(
@@ -196,7 +196,7 @@ async def test_beyond_the_bounds_everything_is_refused_before_any_work(
     assert len(refused) == 8
     assert {(r.status, r.body) for r in refused} == {(503, "Server busy, try again later")}
     assert len(await members[0].messages(account)) == 4
-    assert mailboxes.in_flight == 0
+    assert mailboxes.entrance.in_flight == 0
     await swarm.stop()
 
 

@@ -16,6 +16,7 @@ from naisho.protocol.signing import SigningKey
 from services.swarm.adapters.event_codec import SealedBody, UnreadableEvent, decode, encode
 from services.swarm.adapters.memory_mailboxes import MemoryMailboxes
 from services.swarm.api.dispatch import StorageRpc
+from services.swarm.domain.admission import Places
 from services.swarm.domain.commands import Command
 from services.swarm.domain.events import (
     ChangedMessage,
@@ -49,9 +50,9 @@ class CountingMailboxes(MemoryMailboxes):
 
     executed = 0
 
-    async def execute(self, command: Command) -> SwarmAnswer:
+    async def execute(self, command: Command, places: Places | None = None) -> SwarmAnswer:
         self.executed += 1
-        return await super().execute(command)
+        return await super().execute(command, places)
 
 
 def b64(raw: bytes) -> str:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from naisho.protocol import node_list
 from naisho.protocol.ring import INVALID_SWARM, swarm_id
+from services.swarm.adapters.memory_mailboxes import MemoryMailboxes
 from services.swarm.api.compound import COMPOUND
+from services.swarm.api.dispatch import StorageRpc
+from services.swarm.domain.admission import Places
+from services.swarm.domain.ports import Refused
 
 if TYPE_CHECKING:
     from .conftest import Owner, World
@@ -68,6 +74,54 @@ async def test_a_batch_runs_all_at_once_and_a_sequence_does_not(world: World, ow
         most = 0
         status, body = await world.call(method, {"requests": [request] * 20})
         assert (status, len(body["results"]), most) == (200, 20, expected)
+
+
+class CrowdedMailboxes(MemoryMailboxes):
+    """Mailboxes with little room; they count what is let in together, and what was let in and not begun."""
+
+    room = 0
+    asked: list[int]
+    left = 0
+
+    @asynccontextmanager
+    async def admitted(self, commands: int) -> AsyncIterator[Places]:
+        self.asked.append(commands)
+        if commands > self.room:
+            raise Refused(503, "Server busy, try again later")
+        places = Places(commands)
+        yield places
+        self.left = places.left
+
+
+def crowded(make_world: type[World], room: int) -> tuple[World, CrowdedMailboxes]:
+    world = make_world()
+    mailboxes = CrowdedMailboxes(world.members, lambda: world.now)
+    mailboxes.room, mailboxes.asked = room, []
+    world.rpc = StorageRpc(mailboxes, world.nodes, lambda: world.now)
+    return world, mailboxes
+
+
+async def test_a_batch_is_let_in_whole_or_not_at_all(make_world: type[World], make_owner: type[Owner]) -> None:
+    world, mailboxes = crowded(make_world, room=2)
+    owner = make_owner(world)
+    stores = [{"method": "store", "params": owner.store_params(b"%d" % number)} for number in range(3)]
+    answer = await world.call("batch", {"requests": [INFO, *stores]})
+    assert answer == (503, "Server busy, try again later")
+    assert mailboxes.asked == [3], "what only reads needs no place"
+    status, body = await world.call("batch", {"requests": [stores[0], INFO, stores[1]]})
+    assert (status, [result["code"] for result in body["results"]]) == (200, [200] * 3)
+    assert (mailboxes.asked, mailboxes.left) == ([3, 2], 0), "each store took a place of its batch"
+    assert await owner.listed() == [b"0", b"1"]
+    assert mailboxes.asked == [3, 2]
+
+
+async def test_a_sequence_needs_room_for_one_at_a_time(make_world: type[World], make_owner: type[Owner]) -> None:
+    world, mailboxes = crowded(make_world, room=0)
+    owner = make_owner(world)
+    stores = [{"method": "store", "params": owner.store_params(b"%d" % number)} for number in range(3)]
+    status, body = await world.call("sequence", {"requests": stores})
+    assert (status, [result["code"] for result in body["results"]]) == (200, [200] * 3)
+    assert mailboxes.asked == []
 
 
 async def test_a_sequence_stops_behind_the_first_failure(world: World, owner: Owner) -> None:

@@ -193,13 +193,13 @@ async def test_a_full_mailbox_refuses(make_world: type[World], make_owner: type[
 async def test_if_no_member_succeeded_the_status_says_so(world: World, owner: Owner) -> None:
     execute = world.mailboxes.execute
 
-    async def failing(command: Any) -> Any:
-        answer = await execute(command)
+    async def failing(*command: Any) -> Any:
+        answer = await execute(*command)
         for key in answer.members:
             answer.members[key] = {"failed": True, "timeout": True}
         return answer
 
-    world.mailboxes.execute = failing  # type: ignore[method-assign]  # a swarm in trouble
+    world.mailboxes.execute = failing  # type: ignore[method-assign,assignment]  # a swarm in trouble
     status, body = await world.call("store", owner.store_params(b"hello"))
     assert status == 500
     assert all(result == {"failed": True, "timeout": True} for result in body["swarm"].values())
@@ -209,13 +209,13 @@ async def test_if_no_member_succeeded_the_status_says_so(world: World, owner: Ow
 async def test_one_member_is_enough(world: World, owner: Owner) -> None:
     execute = world.mailboxes.execute
 
-    async def failing(command: Any) -> Any:
-        answer = await execute(command)
+    async def failing(*command: Any) -> Any:
+        answer = await execute(*command)
         for key in list(answer.members)[1:]:
             answer.members[key] = {"failed": True, "timeout": True}
         return answer
 
-    world.mailboxes.execute = failing  # type: ignore[method-assign]  # a swarm in trouble
+    world.mailboxes.execute = failing  # type: ignore[method-assign,assignment]  # a swarm in trouble
     status, body = await world.call("store", owner.store_params(b"hello"))
     assert status == 200
     assert sum("failed" in result for result in body["swarm"].values()) == 2
