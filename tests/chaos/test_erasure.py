@@ -23,7 +23,7 @@ from naisho.protocol import recovery, storage_texts
 from naisho.protocol.account import AccountKeys
 from naisho.protocol.message_hash import parse_hash
 from tests.chaos.accidents import UNHURRIED, Place, StruckNetwork
-from tests.chaos.disks import find_sealed, seconds_until_gone, share_found, until_found
+from tests.chaos.disks import find_sealed, read_all, seconds_until_gone, share_found, until_found
 from tests.chaos.mailboxes import ask, http_client, listing, now_ms, signed
 from tests.integration.claims import search
 
@@ -95,9 +95,8 @@ def assert_found_in(folders: Iterable[Path], needles: list[bytes]) -> None:
 def assert_never_in_the_clear(network: StruckNetwork, text: bytes) -> None:
     """Check that no file of log or nodes has a text, in any form that software writes it in."""
     trace = search.raw(text)
-    for path in network.home.rglob("*"):
-        if path.is_file():
-            assert not trace.is_in(path.read_bytes()), f"{path.name} holds the text"
+    for content in read_all([network.home]):
+        assert not trace.is_in(content), "a file holds the text"
 
 
 async def test_deleted_messages_leave_the_disks(network: StruckNetwork, http: httpx.AsyncClient) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 from collections.abc import AsyncIterator
@@ -64,13 +65,13 @@ async def custody(lab: Any) -> AsyncIterator[Custody]:
 
 
 def files_with(folders: list[Path], needle: bytes) -> list[str]:
-    """Return the files under these folders that hold some bytes, whatever they are."""
-    return [
-        path.name
-        for folder in folders
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and needle in path.read_bytes()
-    ]
+    """Return the files under these folders that hold some bytes, whatever they are; one may vanish meanwhile."""
+    found: list[str] = []
+    for path in (path for folder in folders for path in sorted(folder.rglob("*"))):
+        with contextlib.suppress(FileNotFoundError):
+            if path.is_file() and needle in path.read_bytes():
+                found.append(path.name)
+    return found
 
 
 def folders(lab: Any) -> list[Path]:
