@@ -16,7 +16,7 @@ class HttpSettings:
     """Bounds of the public HTTPS front and of the plain-HTTP seed; see ``api.http1.HttpLimits``."""
 
     connections: Annotated[int, Range(1)] = 1024
-    requests: Annotated[int, Range(1)] = 512
+    requests: Annotated[int, Range(1)] = 1024
     held: Annotated[Size, Range(MIB)] = field(default=Size(96 * MIB))
     handshake: Annotated[Duration, Range(0.1)] = field(default=Duration(10))
     head_time: Annotated[Duration, Range(0.1)] = field(default=Duration(10))

@@ -78,7 +78,7 @@ class HttpLimits:
     """
 
     connections: int = 1024
-    requests: int = 512
+    requests: int = 1024
     held: int = 96 * 2**20
     body: int = 10 * 2**20
     head: int = 16 * 1024
