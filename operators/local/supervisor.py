@@ -86,13 +86,19 @@ class Supervisor:
             self._network = await asyncio.to_thread(
                 preparation.obtain_network_file, self._home, self._plan, self._clock.now_ms()
             )
-            await stack.enter_async_context(self._telemetry)
+            await self._start_telemetry(stack)
             await self._start_log(identities, stack)
             await self._start_authority(identities, stack)
             self._own(self._keep_custodian(self._custody()), stack)
             await self._start_nodes(stack)
             ready(await self._until_active(end))
             await self._until_ended(end)
+
+    async def _start_telemetry(self, stack: AsyncExitStack) -> None:
+        try:
+            await stack.enter_async_context(self._telemetry)
+        except OSError as error:  # its port was free a moment ago
+            raise StartFailed(f"the metrics page cannot listen ({error}); start the network again") from error
 
     async def _start_log(self, identities: LocalIdentities, stack: AsyncExitStack) -> None:
         self._steps.begin("log")

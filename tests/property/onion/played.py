@@ -75,6 +75,7 @@ class PlayedWire:
 
     def write(self, data: bytes) -> None:
         assert not self.closed
+        assert data.startswith(b"HTTP/1.1 "), "an answer is written whole"
         self.written += data
 
     def close(self) -> None:
