@@ -1,5 +1,7 @@
 """How fast a wiped node is whole again: the same stream pulled leanly, and followed into a node's own store.
 
+The stream holds ten messages for every mailbox, in mixed order: what a node of a network in use finds there.
+
 ``python -m tests.bench.replay PORT PID STREAM`` replays once, in a process of its own, and prints events per second.
 """
 
@@ -8,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import subprocess
 import sys
 import tempfile
@@ -32,9 +35,13 @@ from services.swarm.domain.policies import Retention
 from services.swarm.projections.projection import Projection
 
 EVENTS = 20_000
+#: Messages of one mailbox; those of all mailboxes come mixed.
+EACH = 10
 NAMES = NetworkNames("replay")
 FOLLOWER = "replay"
 DAY_MS = 86_400_000
+#: As services.chassis.hosting has it.
+SWITCH_S = 0.0005
 SEAL_BYTES = 28
 
 
@@ -44,15 +51,17 @@ def _payload(now_ms: int) -> bytes:
 
 
 async def fill(port: int) -> None:
-    """Store messages of 1 KB for as many mailboxes, once."""
+    """Store messages of 1 KB, ten for every mailbox, in mixed order."""
     connection = await NatsConnection.connect(NatsSettings(servers=(f"nats://127.0.0.1:{port}",)))
     plan = StreamPlan(name=NAMES.mail_stream, subjects=(NAMES.swarm,), max_bytes=1 << 33, max_event_bytes=1 << 20)
     await ensure_stream(connection, plan)
     log = await JetStreamLog.open(connection, NAMES.mail_stream)
     now_ms = time.time_ns() // 1_000_000
+    mailboxes = [NAMES.mailbox(number % 256, os.urandom(16).hex()) for number in range(EVENTS // EACH)]
+    order = mailboxes * EACH
+    random.Random(EVENTS).shuffle(order)
     for start in range(0, EVENTS, 500):
-        places = (NAMES.mailbox(number % 256, os.urandom(16).hex()) for number in range(start, start + 500))
-        await asyncio.gather(*(log.append(place, _payload(now_ms)) for place in places))
+        await asyncio.gather(*(log.append(place, _payload(now_ms)) for place in order[start : start + 500]))
     await log.close()
     await connection.close()
 
@@ -107,4 +116,5 @@ def _json(module: str, *arguments: str) -> dict[str, float]:
 
 
 if __name__ == "__main__":
+    sys.setswitchinterval(SWITCH_S)
     sys.stdout.write(json.dumps({"rate": uvloop.run(replay(int(sys.argv[1])))}) + "\n")

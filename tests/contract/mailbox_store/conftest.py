@@ -12,7 +12,7 @@ import pytest
 from services.swarm.adapters.store import schema
 from services.swarm.adapters.store.fold import Fold
 from services.swarm.adapters.store.reader import Reader, StoreView
-from services.swarm.adapters.store.recent import recover
+from services.swarm.adapters.store.recent import RecentMessages, recover
 from services.swarm.adapters.store.shards import follow_shards
 from services.swarm.adapters.store.sweep import sweep
 from services.swarm.domain.evolve import Changes
@@ -69,7 +69,8 @@ class PlainStore:
         self._fold.recent.commit()
 
     def _begin(self) -> None:
-        self._fold = Fold(self._retention)
+        # So few that some examples reach the bound.
+        self._fold = Fold(self._retention, RecentMessages(most=5))
         self.reader = Reader(self.connection, self._fold.recent.committed)
 
     @contextmanager

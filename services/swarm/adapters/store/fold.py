@@ -29,14 +29,15 @@ class Fold:
 
     Args:
         retention: says how long the events that are no stores must be kept for a log that lost them.
+        recent: of this store.
 
     Attributes:
         recent: messages that are not indexed yet.
         overwritten: whether bytes of messages were overwritten since the caller last set this to false.
     """
 
-    def __init__(self, retention: Retention) -> None:
-        self.recent = RecentMessages()
+    def __init__(self, retention: Retention, recent: RecentMessages | None = None) -> None:
+        self.recent = recent or RecentMessages()
         self.overwritten = False
         self._retention = retention
         self._groups: list[Progress] | None = None

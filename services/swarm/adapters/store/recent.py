@@ -42,12 +42,16 @@ class Recent(NamedTuple):
 class RecentMessages:
     """What the writer has left to be indexed.
 
+    Args:
+        most: bound on how many wait when a batch ends.
+
     Attributes:
         committed: those messages by their mailbox's tag, oldest first, as they are on the disk. Who reads them takes
             them before looking at the tables, and leaves out those that the counters there say are indexed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
         self.committed: dict[bytes, tuple[Recent, ...]] = {}
         self._changed: dict[bytes, tuple[Recent, ...]] = {}
         self._count = 0
@@ -81,7 +85,7 @@ class RecentMessages:
 
     def settle(self, connection: sqlite3.Connection, last_id: int) -> None:
         """End a batch, whose last message has the number ``last_id``: write entries if too many wait."""
-        if self._count > MOST:
+        if self._count > self._most:
             self.index_all(connection)
         elif self._full:
             self.index(connection, self._full)
