@@ -18,8 +18,9 @@ from services.chassis.eventlog.port import EventLogError, LogFull, LogRefused, L
 from services.chassis.nats.connection import NatsConnection
 from services.chassis.nats.errors import NatsError
 
-#: While so few appends are under way, each is sent at once.
+#: While so few appends are under way, and no group was for a while (seconds), each is sent at once.
 _FEW: Final = 8
+_CALM_S: Final = 0.1
 #: Fewer events than this are cheaper one by one.
 _WORTH_IT: Final = 12
 #: A group is sent once nothing more has come for so long, in seconds ...
@@ -73,12 +74,13 @@ class AppendGroups:
         self._timer: asyncio.TimerHandle | None = None
         self._seen = 0
         self._latest = 0.0
+        self._calm_from = 0.0
         #: The group that is under way; one at a time, so that the next one grows meanwhile.
         self._group: list[Gathered] = []
 
     def add(self, event: Gathered, under_way: int) -> None:
         """Send an event now or with others; ``under_way`` is how many appends are, this one not counted."""
-        if under_way < _FEW and not self._waiting:
+        if under_way < _FEW and not self._waiting and self._loop.time() > self._calm_from:
             self._send_alone(event)
             return
         self._waiting.append(event)
@@ -168,6 +170,7 @@ class AppendGroups:
     def _settle(self) -> None:
         settled, self._group = len(self._group), []
         self._on_settled(settled)
+        self._calm_from = self._loop.time() + _CALM_S
         # Whoever waited for this group may have more to append.
         self._gather()
 
