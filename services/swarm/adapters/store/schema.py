@@ -17,7 +17,7 @@ ORDER: Final = 1 << 16
 #: Expiries are noted in periods of 2**12 ms, for blocks of 2**6 messages.
 EXPIRY_BITS: Final = 12
 BLOCK_BITS: Final = 6
-#: Bodies of 2 KB waste half of a page of 4 KiB; larger ones than this cost a commit more than they save.
+#: Bodies of 2 KB waste half of a page of 4 KiB; pages of 16 KiB save nothing more at 1 KB.
 _PAGE_BYTES: Final = 8192
 #: Most of the write-ahead log: 2 MB.
 _CHECKPOINT_PAGES: Final = 256
