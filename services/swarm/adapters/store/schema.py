@@ -17,7 +17,7 @@ ORDER: Final = 1 << 16
 #: Expiries are noted in periods of 2**12 ms, for blocks of 2**6 messages.
 EXPIRY_BITS: Final = 12
 BLOCK_BITS: Final = 6
-#: Bodies of 2 KB waste half of a page of 4 KiB; larger ones than this cost a commit more than they save.
+#: Bodies of 2 KB waste half of a page of 4 KiB; pages of 16 KiB save nothing more at 1 KB.
 _PAGE_BYTES: Final = 8192
 #: Most of the write-ahead log: 2 MB.
 _CHECKPOINT_PAGES: Final = 256
@@ -132,7 +132,6 @@ def open_for_writing(folder: Path, cache_bytes: int) -> sqlite3.Connection:
         forget(folder)
         connection = _connect(path, cache_bytes)
         version = 0
-    connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
     connection.execute("PRAGMA secure_delete = ON")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
@@ -172,5 +171,8 @@ def forget(folder: Path) -> None:
 
 def _connect(path: Path, cache_bytes: int) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+    # The bound is turned into pages of the size that is known at that moment: have it known before.
+    connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
+    connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
     connection.execute(f"PRAGMA cache_size = -{cache_bytes // 1024}")
     return connection
