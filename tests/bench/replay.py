@@ -39,6 +39,8 @@ EVENTS = 20_000
 EACH = 10
 NAMES = NetworkNames("replay")
 FOLLOWER = "replay"
+#: A node of a network with one swarm follows all.
+SHARDS = frozenset(range(256))
 DAY_MS = 86_400_000
 #: As services.chassis.hosting has it.
 SWITCH_S = 0.0005
@@ -69,17 +71,15 @@ async def fill(port: int) -> None:
 async def replay(port: int) -> float:
     """Follow the whole stream into an empty store; events per second until all of it is on the disk."""
     connection = await NatsConnection.connect(NatsSettings(servers=(f"nats://127.0.0.1:{port}",)))
-    await ensure_follower(connection, NAMES.mail_stream, FOLLOWER, [NAMES.shard(shard) for shard in range(256)])
+    await ensure_follower(connection, NAMES.mail_stream, FOLLOWER, NAMES.shards(SHARDS))
     log = await JetStreamLog.open(connection, NAMES.mail_stream)
     identity = await log.identity()
     with tempfile.TemporaryDirectory() as folder:
         store = await LocalStore.open(Path(folder), Retention())
-        await store.follow({MAIN: frozenset(range(256))}, identity.incarnation)
+        await store.follow({MAIN: SHARDS}, identity.incarnation)
         projection = Projection(MAIN, log, store, arrive, clock=SystemClock())
         began = time.perf_counter()
-        following = asyncio.create_task(
-            projection.follow(FOLLOWER, [NAMES.shard(shard) for shard in range(256)], after=0)
-        )
+        following = asyncio.create_task(projection.follow(FOLLOWER, NAMES.shards(SHARDS), after=0))
         await projection.reached(identity.last_sequence)
         took = time.perf_counter() - began
         following.cancel()
