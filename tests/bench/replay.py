@@ -1,6 +1,7 @@
 """How fast a wiped node is whole again: the same stream pulled leanly, and followed into a node's own store.
 
-The stream holds ten messages for every mailbox, in mixed order: what a node of a network in use finds there.
+The stream holds ten messages for every mailbox, in mixed order, older than anybody waits for: what a node of a network
+in use finds there.
 
 ``python -m tests.bench.replay PORT PID STREAM`` replays once, in a process of its own, and prints events per second.
 """
@@ -32,7 +33,7 @@ from services.swarm.adapters.mailbox_subjects import arrive
 from services.swarm.adapters.store.local import LocalStore
 from services.swarm.domain.events import Stored
 from services.swarm.domain.policies import Retention
-from services.swarm.projections.projection import Projection
+from services.swarm.projections.projection import Projection, ProjectionSettings
 
 EVENTS = 20_000
 #: Messages of one mailbox; those of all mailboxes come mixed.
@@ -100,6 +101,7 @@ class Replays:
     def __init__(self, nats: NatsServer) -> None:
         self._nats = nats
         uvloop.run(fill(nats.config.port))
+        time.sleep(ProjectionSettings().young_s)
 
     def measure(self) -> tuple[float, float]:
         """Return events per second of the lean pull and of the replay."""
