@@ -70,11 +70,11 @@ class LoadSettings:
     #: Commands under way, each waiting for the log or for the members.
     commands: Annotated[int, Range(1)] = 1_024
     #: Commands under way that are never too many, however slow the disk is.
-    least: Annotated[int, Range(1)] = 64
+    least: Annotated[int, Range(1)] = 128
     #: How long a command may take, the wait for other members left out, until fewer are let in.
-    patience: Annotated[Duration, Range(0.01)] = field(default=Duration(0.2))
+    patience: Annotated[Duration, Range(0.01)] = field(default=Duration(0.4))
     #: How long a request waits to be let in.
-    wait: Annotated[Duration, Range(0)] = field(default=Duration(0.5))
+    wait: Annotated[Duration, Range(0)] = field(default=Duration(1))
     #: Events that wait in the log to be folded.
     behind: Annotated[int, Range(1)] = 20_000
     #: How long other members' answers are waited for.

@@ -47,9 +47,9 @@ class MailboxSettings:
     """
 
     in_flight: int = 1024
-    least: int = 64
-    patience_s: float = 0.2
-    wait_s: float = 0.5
+    least: int = 128
+    patience_s: float = 0.4
+    wait_s: float = 1.0
     behind: int = 20_000
     members_s: float = 2.0
     own_s: float = 5.0
