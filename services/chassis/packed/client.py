@@ -7,7 +7,7 @@ import enum
 import math
 import random
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Protocol, Self
 
 import grpc
 import grpc.aio
@@ -16,8 +16,22 @@ from naisho.wire.stream.v1.stream_pb2 import Packet
 from services.chassis.packed.errors import FrameTooLarge, StreamBroken, StreamBusy, StreamTimeout
 from services.chassis.packed.frames import Limits, Outbox, Reply
 
-if TYPE_CHECKING:
-    Stream = grpc.aio.StreamStreamCall[Packet, Packet]
+
+class Stream(Protocol):
+    """What calls travel over: a call of ``grpc.aio``, or a ``chassis.http2.Stream``."""
+
+    async def read(self) -> Packet | object:
+        """Return the next packet, or something else at the end."""
+        ...
+
+    async def write(self, packet: Packet, /) -> None:
+        """Send a packet."""
+        ...
+
+    def cancel(self) -> bool:
+        """End the stream."""
+        ...
+
 
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 2.0

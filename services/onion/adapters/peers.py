@@ -3,36 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from functools import partial
-from typing import Final
-
-import grpc.aio
+from typing import Final, NamedTuple
 
 from naisho.protocol.directory import Node, Transport
-from naisho.wire.node.v1.node_pb2_grpc import HopServiceStub
-from services.chassis.certificates import CertificateError, Identity
-from services.chassis.grpc_endpoint import pinned_channel
+from naisho.wire.stream.v1.stream_pb2 import Packet
+from services.chassis.certificates import CertificateError, Identity, to_pem
+from services.chassis.http2 import dial
 from services.chassis.packed import Limits, PackedClient, Reply, StreamBusy, StreamError, StreamState, StreamTimeout
 from services.onion.domain import answers
 from services.onion.domain.network import Network
 
 _LAYER: Final = 1
+#: The method of ``HopService`` (protos/naisho/wire/node/v1).
+_EXCHANGE: Final = "/naisho.wire.node.v1.HopService/Exchange"
 _BUSY: Final = Reply(503, answers.BUSY)
 _TIMED_OUT: Final = Reply(504, answers.TIMED_OUT)
 _MALFORMED: Final = Reply(500, answers.MALFORMED_ANSWER)
 _STATUSES: Final = range(100, 600)
 
 
+class Place(NamedTuple):
+    """Where a node is and what it must show there."""
+
+    host: str
+    port: int
+    certificate: bytes
+
+
 class _Peer:
     """One node's stream, with what it is pinned to."""
 
-    def __init__(self, place: tuple[str, bytes], channel: grpc.aio.Channel, limits: Limits) -> None:
-        stub = HopServiceStub(channel)
+    def __init__(self, place: Place, identity: Identity, limits: Limits) -> None:
         self.place = place
-        self.channel = channel
-        self.client = PackedClient(stub.Exchange, limits, on_demand=True, on_state=self._note)
+        open_stream = partial(dial, (place.host, place.port), identity, place.certificate, _EXCHANGE, Packet)
+        self.client = PackedClient(open_stream, limits, on_demand=True, on_state=self._note)
         self.last_used = 0.0
         #: How often the stream was opened.
         self.openings = 0
@@ -134,10 +140,10 @@ class PeerStreams:
         if place is None:
             return None
         try:
-            channel = pinned_channel(place[0], self._identity, place[1])
+            to_pem(place.certificate)
         except CertificateError:
             return None
-        peer = self._peers[node.key] = _Peer(place, channel, self._limits)
+        peer = self._peers[node.key] = _Peer(place, self._identity, self._limits)
         peer.client.start()
         return peer
 
@@ -149,23 +155,16 @@ class PeerStreams:
         return True
 
     def _close(self, key: bytes) -> None:
-        task = asyncio.ensure_future(_close(self._peers.pop(key)))
+        task = asyncio.create_task(self._peers.pop(key).client.close())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
 
-async def _close(peer: _Peer) -> None:
-    with contextlib.suppress(grpc.aio.AioRpcError):
-        await peer.client.close()
-        await peer.channel.close()
-
-
-def _place(node: Node) -> tuple[str, bytes] | None:
+def _place(node: Node) -> Place | None:
     endpoint = node.endpoint(Transport.HOP)
     if endpoint is None:
         return None
-    host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
-    return f"{host}:{endpoint.port}", node.certificate
+    return Place(endpoint.host, endpoint.port, node.certificate)
 
 
 def _settle(
