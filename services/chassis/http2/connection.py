@@ -106,10 +106,10 @@ class Stream(asyncio.Protocol, Generic[M]):
             grpc.aio.AioRpcError: the stream ended in any other way.
         """
         while not self._messages:
-            if self._error is not None:
-                raise self._error
             if self._input_ended:
                 return grpc.aio.EOF
+            if self._error is not None:
+                raise self._error
             self._reader = asyncio.get_running_loop().create_future()
             try:
                 await self._reader
