@@ -80,6 +80,7 @@ class PeerStreams:
         self._failing = failing
         self._peers: dict[bytes, _Peer] = {}
         self._closing: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
 
     def __len__(self) -> int:
         """How many streams there are."""
@@ -87,7 +88,6 @@ class PeerStreams:
 
     def forward(self, destination: bytes, layer: bytes) -> Reply | asyncio.Future[Reply]:
         """Send a layer; see ``Peers``."""
-        loop = asyncio.get_running_loop()
         peer = self._peers.get(destination)
         if peer is None:
             node = self._network.find(destination)
@@ -100,18 +100,15 @@ class PeerStreams:
                 return Reply(502, answers.node_unreachable(destination))
         if peer.client.state is not StreamState.OPEN and self._failing(destination):
             return Reply(502, answers.node_unreachable(destination))
-        peer.last_used = loop.time()
+        peer.last_used = self._loop.time()
         is_open = peer.client.state is StreamState.OPEN
         reached = peer.openings - is_open  # more openings than these say that the node was reached
         try:
-            answer = peer.client.submit(_LAYER, layer, self._timeout)
+            return peer.client.submit(_LAYER, layer, self._timeout, partial(_outcome, destination, peer, reached))
         except StreamBusy:
             return _BUSY
         except StreamError:
             return Reply(502, answers.node_unreachable(destination))
-        result: asyncio.Future[Reply] = loop.create_future()
-        answer.add_done_callback(partial(_settle, result, destination, peer, reached))
-        return result
 
     def follow_directory(self) -> None:
         """Close streams to nodes that have left, moved, or changed their certificate."""
@@ -124,7 +121,7 @@ class PeerStreams:
         """Close idle streams, for ever."""
         while True:
             await asyncio.sleep(self._idle / 2)
-            before = asyncio.get_running_loop().time() - self._idle
+            before = self._loop.time() - self._idle
             for key, peer in list(self._peers.items()):
                 if peer.last_used < before and not peer.client.in_flight:
                     self._close(key)
@@ -167,18 +164,11 @@ def _place(node: Node) -> Place | None:
     return Place(endpoint.host, endpoint.port, node.certificate)
 
 
-def _settle(
-    result: asyncio.Future[Reply], destination: bytes, peer: _Peer, reached: int, answer: asyncio.Future[Reply]
-) -> None:
-    error = None if answer.cancelled() else answer.exception()
-    if result.done():
-        return
-    if isinstance(error, StreamTimeout):
-        result.set_result(_TIMED_OUT)
-    elif error is not None or answer.cancelled():
-        # A node that was reached may have acted on the layer; only one that was not is called unreachable.
-        unreachable = Reply(502, answers.node_unreachable(destination))
-        result.set_result(_MALFORMED if peer.openings > reached else unreachable)
-    else:
-        reply = answer.result()
-        result.set_result(reply if reply.status in _STATUSES else _MALFORMED)
+def _outcome(destination: bytes, peer: _Peer, reached: int, answer: Reply | StreamError) -> Reply:
+    """Return what the client gets."""
+    if isinstance(answer, Reply):
+        return answer if answer.status in _STATUSES else _MALFORMED
+    if isinstance(answer, StreamTimeout):
+        return _TIMED_OUT
+    # A node that was reached may have acted on the layer; only one that was not is called unreachable.
+    return _MALFORMED if peer.openings > reached else Reply(502, answers.node_unreachable(destination))

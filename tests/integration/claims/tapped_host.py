@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
     """Tap this process, then host as usual; return the exit code."""
     place = Path(os.environ[TAPES]) / arguments[1]
     tape = Tape(place.with_suffix(".tape"))
-    for tap in (taps.tap_https, taps.tap_nats, taps.tap_grpc, taps.tap_requests, taps.tap_layers):
+    for tap in (taps.tap_https, taps.tap_nats, taps.tap_hops, taps.tap_grpc, taps.tap_requests, taps.tap_layers):
         tap(tape)
     if address := os.environ.get(BROKEN_FOR):
         taps.break_for(address)
