@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable
-from struct import Struct
 from typing import Final, Generic, TypeVar, cast
 
 import grpc
@@ -14,39 +13,44 @@ from google.protobuf.message import DecodeError, Message
 
 from services.chassis.http2 import hpack
 from services.chassis.http2.flow import Allowance, Window
+from services.chassis.http2.frames import (
+    ACK,
+    CONTINUATION,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    FRAME_SIZE,
+    HEAD,
+    HEADERS,
+    INITIAL_WINDOW,
+    LARGEST_FRAME,
+    LONGEST_HEADERS,
+    NUMBER,
+    PADDED,
+    PING,
+    PREFACE,
+    PREFIX,
+    PRIORITY,
+    PUSH_PROMISE,
+    RST_STREAM,
+    SETTINGS,
+    STREAM,
+    WINDOW_UPDATE,
+    ProtocolError,
+    frame,
+    hello,
+    message_size,
+    number_in,
+    settings_in,
+    unpad,
+)
 
 M = TypeVar("M", bound=Message)
 
-#: The largest message, as gRPC's own endpoints here have it.
-MAX_MESSAGE: Final = 12 * 2**20
-PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-STREAM: Final = 1
-DATA, HEADERS, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 5, 6, 7, 8, 9
-END_STREAM, ACK, END_HEADERS, PADDED, PRIORITY = 1, 1, 4, 8, 32
-_TABLE_SIZE, _PUSH, _STREAMS, _INITIAL_WINDOW, _FRAME_SIZE, _LIST_SIZE = 1, 2, 3, 4, 5, 6
-
-#: The largest frame that we take.
-_LARGEST_FRAME: Final = 256 * 1024
-_LONGEST_HEADERS: Final = 8 * 1024
 #: Messages held for a reader that does not take them; beyond, the other end gets no further allowance to send.
 _HELD: Final = 2**20
 #: Seconds of silence after which the other end is asked for a sign of life, and again until it is given up.
 _SILENCE: Final = 20.0
-
-_HEAD: Final = Struct(">HBBBI")
-_PREFIX: Final = Struct(">BI")
-_SETTING: Final = Struct(">HI")
-_NUMBER: Final = Struct(">I")
-
-
-class ProtocolError(Exception):
-    """The other end does not speak HTTP/2 as it must."""
-
-
-def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
-    """Write a frame."""
-    size = len(payload)
-    return _HEAD.pack(size >> 8, size & 0xFF, kind, flags, stream) + payload
 
 
 def error(code: grpc.StatusCode, details: str) -> grpc.aio.AioRpcError:
@@ -137,7 +141,7 @@ class Stream(asyncio.Protocol, Generic[M]):
             grpc.aio.AioRpcError: the stream has ended.
         """
         body = message.SerializeToString()
-        data = _PREFIX.pack(0, len(body)) + body
+        data = PREFIX.pack(0, len(body)) + body
         while self._mute or self._error is not None:
             await self._room()
         if len(data) <= self._window.available:
@@ -183,16 +187,8 @@ class Stream(asyncio.Protocol, Generic[M]):
         if self._error is not None:  # cancelled meanwhile
             self._transport.abort()
             return
-        settings = {
-            _TABLE_SIZE: 0,
-            _INITIAL_WINDOW: Allowance.FULL,
-            _FRAME_SIZE: _LARGEST_FRAME,
-            _LIST_SIZE: _LONGEST_HEADERS,
-            **({_PUSH: 0} if self._client else {_STREAMS: 1}),
-        }
-        hello = frame(SETTINGS, 0, 0, b"".join(_SETTING.pack(*pair) for pair in settings.items()))
-        more = frame(WINDOW_UPDATE, 0, 0, _NUMBER.pack(Allowance.FULL - Window.INITIAL))
-        self._send((PREFACE if self._client else b"") + hello + more)
+        more = frame(WINDOW_UPDATE, 0, 0, NUMBER.pack(Allowance.FULL - Window.INITIAL))
+        self._send(hello(Allowance.FULL, client=self._client) + more)
         self._timer = asyncio.get_running_loop().call_later(_SILENCE, self._watch)
 
     def pause_writing(self) -> None:
@@ -242,18 +238,18 @@ class Stream(asyncio.Protocol, Generic[M]):
             if len(data) < at:
                 return data
             self._preface_missing = False
-        while len(data) - at >= _HEAD.size and self._error is None:
-            high, low, kind, flags, stream = _HEAD.unpack_from(data, at)
+        while len(data) - at >= HEAD.size and self._error is None:
+            high, low, kind, flags, stream = HEAD.unpack_from(data, at)
             size = high << 8 | low
-            if size > _LARGEST_FRAME:
+            if size > LARGEST_FRAME:
                 raise ProtocolError("a frame is too large")
-            end = at + _HEAD.size + size
+            end = at + HEAD.size + size
             if end > len(data):
                 self._need = end - at
                 return data[at:]
-            self._frame(kind, flags, stream & 0x7FFFFFFF, data[at + _HEAD.size : end])
+            self._frame(kind, flags, stream & 0x7FFFFFFF, data[at + HEAD.size : end])
             at = end
-        self._need = _HEAD.size
+        self._need = HEAD.size
         return data[at:]
 
     def _frame(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
@@ -272,7 +268,7 @@ class Stream(asyncio.Protocol, Generic[M]):
         elif kind == PING:
             self._on_ping(flags, payload)
         elif kind == RST_STREAM and stream == STREAM:
-            code = grpc.StatusCode.CANCELLED if _number(payload) == 8 else grpc.StatusCode.UNAVAILABLE  # noqa: PLR2004
+            code = grpc.StatusCode.CANCELLED if number_in(payload) == 8 else grpc.StatusCode.UNAVAILABLE  # noqa: PLR2004
             self._end(error(code, "the other end reset the stream"))
         elif kind == PUSH_PROMISE:
             raise ProtocolError("nothing may be pushed")
@@ -284,18 +280,18 @@ class Stream(asyncio.Protocol, Generic[M]):
         if not self._allowance.take(len(payload)):
             raise ProtocolError("more data than allowed")
         if flags & PADDED:
-            payload = _unpad(payload)
+            payload = unpad(payload)
         if self._partial:
             self._partial += payload
             payload = b""
-            if len(self._partial) >= _PREFIX.size + _message_size(self._partial):
+            if len(self._partial) >= PREFIX.size + message_size(self._partial):
                 payload, self._partial = bytes(self._partial), bytearray()
         at = 0
-        while len(payload) - at >= _PREFIX.size:
-            end = at + _PREFIX.size + _message_size(payload, at)
+        while len(payload) - at >= PREFIX.size:
+            end = at + PREFIX.size + message_size(payload, at)
             if end > len(payload):
                 break
-            self._messages.append(self._parse(payload[at + _PREFIX.size : end]))
+            self._messages.append(self._parse(payload[at + PREFIX.size : end]))
             self._sizes.append(end - at)
             self._held += end - at
             at = end
@@ -309,7 +305,7 @@ class Stream(asyncio.Protocol, Generic[M]):
     def _allow(self) -> None:
         """Let the other end send on, unless nobody takes what it sent."""
         if self._held <= _HELD and self._error is None and (more := self._allowance.renew()):
-            number = _NUMBER.pack(more)
+            number = NUMBER.pack(more)
             self._send(frame(WINDOW_UPDATE, 0, 0, number) + frame(WINDOW_UPDATE, 0, STREAM, number))
 
     def _on_headers(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
@@ -317,13 +313,13 @@ class Stream(asyncio.Protocol, Generic[M]):
             raise ProtocolError("a second stream")
         if kind == HEADERS:
             if flags & PADDED:
-                payload = _unpad(payload)
+                payload = unpad(payload)
             self._block = bytearray(payload[5:] if flags & PRIORITY else payload)
             self._block_ends = bool(flags & END_STREAM)
         else:
             assert self._block is not None
             self._block += payload
-        if len(self._block) > _LONGEST_HEADERS:
+        if len(self._block) > LONGEST_HEADERS:
             raise ProtocolError("a header block is too long")
         if flags & END_HEADERS:
             block, self._block = bytes(self._block), None
@@ -334,7 +330,7 @@ class Stream(asyncio.Protocol, Generic[M]):
         raise NotImplementedError
 
     def _on_window(self, stream: int, payload: bytes) -> None:
-        if stream not in {0, STREAM} or not self._window.widen(stream, _number(payload)):
+        if stream not in {0, STREAM} or not self._window.widen(stream, number_in(payload)):
             raise ProtocolError("a window is too wide")
         self._wake_writer()
 
@@ -342,13 +338,10 @@ class Stream(asyncio.Protocol, Generic[M]):
         self._settings_missing = False
         if flags & ACK:
             return
-        if len(payload) % _SETTING.size:
-            raise ProtocolError("malformed settings")
-        for name, value in _SETTING.iter_unpack(payload):
-            if name == _INITIAL_WINDOW and not self._window.begin_with(value):
-                raise ProtocolError("a window is too wide")
-            if name == _FRAME_SIZE:
-                self._window.frame = value
+        told = settings_in(payload)
+        if not self._window.begin_with(told.get(INITIAL_WINDOW, self._window.initial)):
+            raise ProtocolError("a window is too wide")
+        self._window.frame = told.get(FRAME_SIZE, self._window.frame)
         self._reply(frame(SETTINGS, ACK, 0, b""))
         self._wake_writer()
 
@@ -404,27 +397,3 @@ class Stream(asyncio.Protocol, Generic[M]):
     def _wake_writer(self) -> None:
         if self._writer is not None and not self._writer.done():
             self._writer.set_result(None)
-
-
-def _message_size(data: bytes | bytearray, at: int = 0) -> int:
-    """Return the size of the message that begins here; 0 if too little of it is known."""
-    if len(data) - at < _PREFIX.size:
-        return 0
-    packed, size = _PREFIX.unpack_from(data, at)
-    if packed:
-        raise ProtocolError("a compressed message")
-    if size > MAX_MESSAGE:
-        raise ProtocolError("a message is too large")
-    return int(size)
-
-
-def _unpad(payload: bytes) -> bytes:
-    if not payload or payload[0] >= len(payload):
-        raise ProtocolError("more padding than frame")
-    return payload[1 : len(payload) - payload[0]]
-
-
-def _number(payload: bytes) -> int:
-    if len(payload) != _NUMBER.size:
-        raise ProtocolError("a number must have four bytes")
-    return int(_NUMBER.unpack(payload)[0]) & 0x7FFFFFFF

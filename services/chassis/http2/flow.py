@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from services.chassis.http2.frames import SMALLEST_FRAME
+
 _WIDEST: Final = 2**31 - 1
 
 
@@ -15,8 +17,10 @@ class Window:
 
     def __init__(self) -> None:
         #: The largest frame that the other end takes.
-        self.frame = 16_384
-        self._connection = self._stream = self._initial = self.INITIAL
+        self.frame = SMALLEST_FRAME
+        #: What a stream's window begins with.
+        self.initial = self.INITIAL
+        self._connection = self._stream = self.INITIAL
 
     @property
     def available(self) -> int:
@@ -38,8 +42,8 @@ class Window:
 
     def begin_with(self, initial: int) -> bool:
         """Take the setting that streams begin with, also the one that has begun; false if it goes too far."""
-        self._stream += initial - self._initial
-        self._initial = initial
+        self._stream += initial - self.initial
+        self.initial = initial
         return self._stream <= _WIDEST
 
 

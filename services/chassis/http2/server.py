@@ -14,7 +14,8 @@ import grpc.aio
 
 from services.chassis.certificates import Identity
 from services.chassis.grpc_endpoint import TrustedPeers
-from services.chassis.http2.connection import END_HEADERS, END_STREAM, HEADERS, STREAM, M, Stream, frame
+from services.chassis.http2.connection import M, Stream
+from services.chassis.http2.frames import END_HEADERS, END_STREAM, HEADERS, STREAM, frame
 from services.chassis.http2.hpack import encode
 from services.chassis.http2.tls import certificate_of, context_of
 

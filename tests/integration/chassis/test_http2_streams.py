@@ -18,6 +18,7 @@ from naisho.wire.stream.v1.stream_pb2 import Packet
 from services.chassis.certificates import Identity
 from services.chassis.grpc_endpoint import TrustedPeers, pinned_channel, pinned_server
 from services.chassis.http2 import Incoming, Listener, Stream, connection, dial
+from services.chassis.http2.frames import PREFACE
 from services.chassis.packed import Handler, Limits, Load, PackedClient, Reply, StreamBroken, StreamState, serve_packed
 from tests.integration.chassis.packed_handlers import Gate, until
 
@@ -205,7 +206,7 @@ async def test_a_client_without_a_certificate_is_refused() -> None:
         context.set_alpn_protocols(["h2"])
         with contextlib.suppress(ssl.SSLError, ConnectionError):
             reader, writer = await asyncio.open_connection(HOST, port, ssl=context)
-            writer.write(connection.PREFACE)
+            writer.write(PREFACE)
             assert await reader.read() == b""  # TLS 1.3 tells it no sooner
         writer.close()
     assert node.ended == 0

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from naisho.wire.stream.v1.stream_pb2 import Packet
 from services.chassis.http2 import Incoming, hpack
-from services.chassis.http2.connection import (
+from services.chassis.http2.frames import (
     CONTINUATION,
     DATA,
     END_HEADERS,
