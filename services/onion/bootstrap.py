@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import ssl
 from functools import partial
-from pathlib import Path
 from random import SystemRandom
 
 from naisho.protocol import network_file
@@ -15,6 +13,7 @@ from naisho.protocol.signing import SigningKey
 from services.chassis.certificates import Identity
 from services.chassis.clock import Clock, SystemClock
 from services.chassis.grpc_endpoint import TrustedPeers
+from services.chassis.http2.tls import load_identity
 from services.chassis.lifecycle import Lifecycle
 from services.chassis.limits import TokenBuckets
 from services.chassis.packed import Limits
@@ -129,7 +128,7 @@ class OnionService:
         """
         if self._unix_mailbox is not None:
             await self._unix_mailbox.start()
-        self.hop_port = await self.hops.start(str(self._settings.hop), self._identity)
+        self.hop_port = await self.hops.start(*self._settings.hop, self._identity)
         self.https_port = await self.https.start(*self._settings.https)
         if self.plain is not None and self._settings.seed is not None:
             self.seed_port = await self.plain.start(*self._settings.seed)
@@ -244,10 +243,5 @@ def tls_context(identity: Identity) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
-    # OpenSSL reads files only; this one lives in memory.
-    descriptor = os.memfd_create("identity", os.MFD_CLOEXEC)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(identity.certificate_pem + identity.key)
-        file.flush()
-        context.load_cert_chain(Path(f"/proc/self/fd/{descriptor}"))
+    load_identity(context, identity)
     return context

@@ -7,17 +7,34 @@ import enum
 import math
 import random
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, NamedTuple, Protocol, Self
 
 import grpc
 import grpc.aio
 
 from naisho.wire.stream.v1.stream_pb2 import Packet
-from services.chassis.packed.errors import FrameTooLarge, StreamBroken, StreamBusy, StreamTimeout
+from services.chassis.packed.errors import FrameTooLarge, StreamBroken, StreamBusy, StreamError, StreamTimeout
 from services.chassis.packed.frames import Limits, Outbox, Reply
 
-if TYPE_CHECKING:
-    Stream = grpc.aio.StreamStreamCall[Packet, Packet]
+
+class Stream(Protocol):
+    """What calls travel over: a call of ``grpc.aio``, or a ``chassis.http2.Stream``."""
+
+    async def read(self) -> Packet | object:
+        """Return the next packet, or something else at the end."""
+        ...
+
+    async def write(self, packet: Packet, /) -> None:
+        """Send a packet."""
+        ...
+
+    def cancel(self) -> bool:
+        """End the stream."""
+        ...
+
+
+#: Turns an answer, or the reason why there is none, into a call's result.
+Outcome = Callable[[Reply | StreamError], Reply]
 
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 2.0
@@ -34,6 +51,24 @@ class StreamState(enum.Enum):
     #: Pausing after a failure. Calls are refused.
     BROKEN = "broken"
     CLOSED = "closed"
+
+
+class _Call(NamedTuple):
+    future: asyncio.Future[Reply]
+    deadline: float
+    outcome: Outcome | None
+
+    def settle(self, answer: Reply | StreamError) -> bool:
+        """Give the caller his answer; false if nobody waits for one."""
+        if self.future.done():
+            return False
+        if self.outcome is not None:
+            self.future.set_result(self.outcome(answer))
+        elif isinstance(answer, Reply):
+            self.future.set_result(answer)
+        else:
+            self.future.set_exception(answer)
+        return True
 
 
 class PackedClient:
@@ -71,7 +106,8 @@ class PackedClient:
         self._state = StreamState.IDLE if on_demand else StreamState.CONNECTING
         self._changed = asyncio.Event()
         self._outbox = Outbox(self._limits.packet_bytes, self._crowd)
-        self._calls: dict[int, tuple[asyncio.Future[Reply], float]] = {}
+        self._calls: dict[int, _Call] = {}
+        self._loop = asyncio.get_running_loop()
         self._last_number = 0
         self._next_expiry = math.inf
         self._timer: asyncio.TimerHandle | None = None
@@ -100,12 +136,12 @@ class PackedClient:
             return
         self._set_state(StreamState.CLOSED)
         if grace and self._calls:
-            await asyncio.wait([future for future, _ in self._calls.values()], timeout=grace)
+            await asyncio.wait([call.future for call in self._calls.values()], timeout=grace)
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         self._fail_all("the stream was closed")
-        self._set_timer(asyncio.get_running_loop(), math.inf)
+        self._set_timer(math.inf)
 
     async def __aenter__(self) -> Self:
         self.start()
@@ -134,8 +170,11 @@ class PackedClient:
         finally:
             self._calls.pop(number, None)
 
-    def submit(self, code: int, body: bytes, timeout: float) -> asyncio.Future[Reply]:
-        """Send a call and return the future of its answer, which fails with `StreamBroken` or `StreamTimeout`.
+    def submit(self, code: int, body: bytes, timeout: float, outcome: Outcome | None = None) -> asyncio.Future[Reply]:
+        """Send a call and return the future of its answer.
+
+        It fails with `StreamBroken` or `StreamTimeout`, unless `outcome` makes an answer of that; it sees every answer
+        before the future does, and must not raise.
 
         Raises:
             StreamBusy, FrameTooLarge, StreamBroken: nothing was sent.
@@ -148,14 +187,13 @@ class PackedClient:
         if len(self._calls) >= self._limits.calls or self._outbox.bytes + size > self._limits.queued_bytes:
             self.refused += 1
             raise StreamBusy("too many calls are under way")
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Reply] = loop.create_future()
-        deadline = loop.time() + timeout
+        future: asyncio.Future[Reply] = self._loop.create_future()
+        deadline = self._loop.time() + timeout
         self._last_number = number = self._last_number + 1
-        self._calls[number] = (future, deadline)
+        self._calls[number] = _Call(future, deadline, outcome)
         self._outbox.put(number, code, body)
         if deadline < self._next_expiry:
-            self._set_timer(loop, deadline)
+            self._set_timer(deadline)
         return future
 
     def _ensure_connecting(self) -> None:
@@ -174,27 +212,23 @@ class PackedClient:
 
     # Time-outs: one timer, set for the earliest deadline; calls mostly end before it rings.
 
-    def _set_timer(self, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
+    def _set_timer(self, deadline: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._next_expiry = deadline
-        self._timer = None if deadline == math.inf else loop.call_at(deadline, self._expire)
+        self._timer = None if deadline == math.inf else self._loop.call_at(deadline, self._expire)
 
     def _expire(self) -> None:
-        loop = asyncio.get_running_loop()
-        now = loop.time()
-        for number in [number for number, (_, deadline) in self._calls.items() if deadline <= now]:
-            future, _ = self._calls.pop(number)
-            if not future.done():
-                self.timed_out += 1
-                future.set_exception(StreamTimeout("no answer in time"))
+        now = self._loop.time()
+        for number in [number for number, call in self._calls.items() if call.deadline <= now]:
+            self.timed_out += self._calls.pop(number).settle(StreamTimeout("no answer in time"))
         self._timer = None
-        self._set_timer(loop, min((deadline for _, deadline in self._calls.values()), default=math.inf))
+        self._set_timer(min((call.deadline for call in self._calls.values()), default=math.inf))
 
     # The stream's life.
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         pause = _FIRST_PAUSE
         while True:
             if self._state is StreamState.IDLE:
@@ -241,11 +275,11 @@ class PackedClient:
         calls = self._calls
         while isinstance(packet, Packet):  # else the end of the stream
             for frame in packet.frames:
-                entry = calls.pop(frame.id, None)
-                if entry is None:
+                call = calls.pop(frame.id, None)
+                if call is None:
                     self.late += 1
-                elif not entry[0].done():
-                    entry[0].set_result(Reply(frame.code, frame.body, frame.binary))
+                else:
+                    call.settle(Reply(frame.code, frame.body, frame.binary))
             packet = await stream.read()
 
     async def _write(self, stream: Stream) -> None:
@@ -259,7 +293,5 @@ class PackedClient:
         self._outbox = Outbox(self._limits.packet_bytes, self._crowd)
         calls = list(self._calls.values())
         self._calls.clear()
-        for future, _ in calls:
-            if not future.done():
-                self.broken += 1
-                future.set_exception(StreamBroken(reason))
+        for call in calls:
+            self.broken += call.settle(StreamBroken(reason))

@@ -3,36 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from functools import partial
-from typing import Final
-
-import grpc.aio
+from typing import Final, NamedTuple
 
 from naisho.protocol.directory import Node, Transport
-from naisho.wire.node.v1.node_pb2_grpc import HopServiceStub
-from services.chassis.certificates import CertificateError, Identity
-from services.chassis.grpc_endpoint import pinned_channel
+from naisho.wire.stream.v1.stream_pb2 import Packet
+from services.chassis.certificates import CertificateError, Identity, to_pem
+from services.chassis.http2 import dial
 from services.chassis.packed import Limits, PackedClient, Reply, StreamBusy, StreamError, StreamState, StreamTimeout
 from services.onion.domain import answers
 from services.onion.domain.network import Network
 
 _LAYER: Final = 1
+#: The method of ``HopService`` (protos/naisho/wire/node/v1).
+_EXCHANGE: Final = "/naisho.wire.node.v1.HopService/Exchange"
 _BUSY: Final = Reply(503, answers.BUSY)
 _TIMED_OUT: Final = Reply(504, answers.TIMED_OUT)
 _MALFORMED: Final = Reply(500, answers.MALFORMED_ANSWER)
 _STATUSES: Final = range(100, 600)
 
 
+class Place(NamedTuple):
+    """Where a node is and what it must show there."""
+
+    host: str
+    port: int
+    certificate: bytes
+
+
 class _Peer:
     """One node's stream, with what it is pinned to."""
 
-    def __init__(self, place: tuple[str, bytes], channel: grpc.aio.Channel, limits: Limits) -> None:
-        stub = HopServiceStub(channel)
+    def __init__(self, place: Place, identity: Identity, limits: Limits) -> None:
         self.place = place
-        self.channel = channel
-        self.client = PackedClient(stub.Exchange, limits, on_demand=True, on_state=self._note)
+        open_stream = partial(dial, (place.host, place.port), identity, place.certificate, _EXCHANGE, Packet)
+        self.client = PackedClient(open_stream, limits, on_demand=True, on_state=self._note)
         self.last_used = 0.0
         #: How often the stream was opened.
         self.openings = 0
@@ -74,6 +80,7 @@ class PeerStreams:
         self._failing = failing
         self._peers: dict[bytes, _Peer] = {}
         self._closing: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
 
     def __len__(self) -> int:
         """How many streams there are."""
@@ -81,7 +88,6 @@ class PeerStreams:
 
     def forward(self, destination: bytes, layer: bytes) -> Reply | asyncio.Future[Reply]:
         """Send a layer; see ``Peers``."""
-        loop = asyncio.get_running_loop()
         peer = self._peers.get(destination)
         if peer is None:
             node = self._network.find(destination)
@@ -94,18 +100,15 @@ class PeerStreams:
                 return Reply(502, answers.node_unreachable(destination))
         if peer.client.state is not StreamState.OPEN and self._failing(destination):
             return Reply(502, answers.node_unreachable(destination))
-        peer.last_used = loop.time()
+        peer.last_used = self._loop.time()
         is_open = peer.client.state is StreamState.OPEN
         reached = peer.openings - is_open  # more openings than these say that the node was reached
         try:
-            answer = peer.client.submit(_LAYER, layer, self._timeout)
+            return peer.client.submit(_LAYER, layer, self._timeout, partial(_outcome, destination, peer, reached))
         except StreamBusy:
             return _BUSY
         except StreamError:
             return Reply(502, answers.node_unreachable(destination))
-        result: asyncio.Future[Reply] = loop.create_future()
-        answer.add_done_callback(partial(_settle, result, destination, peer, reached))
-        return result
 
     def follow_directory(self) -> None:
         """Close streams to nodes that have left, moved, or changed their certificate."""
@@ -118,7 +121,7 @@ class PeerStreams:
         """Close idle streams, for ever."""
         while True:
             await asyncio.sleep(self._idle / 2)
-            before = asyncio.get_running_loop().time() - self._idle
+            before = self._loop.time() - self._idle
             for key, peer in list(self._peers.items()):
                 if peer.last_used < before and not peer.client.in_flight:
                     self._close(key)
@@ -134,10 +137,10 @@ class PeerStreams:
         if place is None:
             return None
         try:
-            channel = pinned_channel(place[0], self._identity, place[1])
+            to_pem(place.certificate)
         except CertificateError:
             return None
-        peer = self._peers[node.key] = _Peer(place, channel, self._limits)
+        peer = self._peers[node.key] = _Peer(place, self._identity, self._limits)
         peer.client.start()
         return peer
 
@@ -149,37 +152,23 @@ class PeerStreams:
         return True
 
     def _close(self, key: bytes) -> None:
-        task = asyncio.ensure_future(_close(self._peers.pop(key)))
+        task = asyncio.create_task(self._peers.pop(key).client.close())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
 
-async def _close(peer: _Peer) -> None:
-    with contextlib.suppress(grpc.aio.AioRpcError):
-        await peer.client.close()
-        await peer.channel.close()
-
-
-def _place(node: Node) -> tuple[str, bytes] | None:
+def _place(node: Node) -> Place | None:
     endpoint = node.endpoint(Transport.HOP)
     if endpoint is None:
         return None
-    host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
-    return f"{host}:{endpoint.port}", node.certificate
+    return Place(endpoint.host, endpoint.port, node.certificate)
 
 
-def _settle(
-    result: asyncio.Future[Reply], destination: bytes, peer: _Peer, reached: int, answer: asyncio.Future[Reply]
-) -> None:
-    error = None if answer.cancelled() else answer.exception()
-    if result.done():
-        return
-    if isinstance(error, StreamTimeout):
-        result.set_result(_TIMED_OUT)
-    elif error is not None or answer.cancelled():
-        # A node that was reached may have acted on the layer; only one that was not is called unreachable.
-        unreachable = Reply(502, answers.node_unreachable(destination))
-        result.set_result(_MALFORMED if peer.openings > reached else unreachable)
-    else:
-        reply = answer.result()
-        result.set_result(reply if reply.status in _STATUSES else _MALFORMED)
+def _outcome(destination: bytes, peer: _Peer, reached: int, answer: Reply | StreamError) -> Reply:
+    """Return what the client gets."""
+    if isinstance(answer, Reply):
+        return answer if answer.status in _STATUSES else _MALFORMED
+    if isinstance(answer, StreamTimeout):
+        return _TIMED_OUT
+    # A node that was reached may have acted on the layer; only one that was not is called unreachable.
+    return _MALFORMED if peer.openings > reached else Reply(502, answers.node_unreachable(destination))

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable
-from typing import Any
+from collections.abc import Awaitable
+from typing import Final
 
-import grpc
-import grpc.aio
-
-from naisho.wire.node.v1.node_pb2_grpc import HopServiceServicer, add_HopServiceServicer_to_server
 from naisho.wire.stream.v1.stream_pb2 import Packet
 from services.chassis.certificates import Identity
-from services.chassis.grpc_endpoint import TrustedPeers, pinned_server
+from services.chassis.grpc_endpoint import TrustedPeers
+from services.chassis.http2 import Incoming, Listener
 from services.chassis.packed import Limits, Load, Reply, serve_packed
 from services.onion.api.layers import Layers
+
+#: The method of ``HopService`` (protos/naisho/wire/node/v1).
+_EXCHANGE: Final = "/naisho.wire.node.v1.HopService/Exchange"
 
 _STRANGER = Reply(403, b"This node's certificate is not in the directory")
 
 
-class HopServer(HopServiceServicer):
+class HopServer:
     """Takes layers from other nodes of the directory, and from nobody else.
 
     Args:
@@ -32,34 +32,26 @@ class HopServer(HopServiceServicer):
         self._layers = layers
         self._trusted = trusted
         self._limits = limits
-        self._server: grpc.aio.Server | None = None
+        self._listener: Listener[Packet] | None = None
 
-    async def start(self, address: str, identity: Identity) -> int:
-        """Listen; return the port (a free one if the address has port 0).
+    async def start(self, host: str, port: int, identity: Identity) -> int:
+        """Listen; return the port (a free one if `port` is 0).
 
         Raises:
-            RuntimeError: the address is not to be had.
+            OSError: the address is not to be had.
         """
-        server, port = pinned_server(address, identity, self._trusted)
-        add_HopServiceServicer_to_server(self, server)
-        await server.start()
-        self._server = server
-        return port
+        self._listener = Listener(_EXCHANGE, Packet, self._exchange, identity, self._trusted)
+        return await self._listener.start(host, port)
 
-    async def Exchange(  # noqa: N802 - the protocol's name
-        self, request_iterator: AsyncIterator[Packet], context: grpc.aio.ServicerContext[Any, Any]
-    ) -> AsyncIterator[Packet]:
+    async def _exchange(self, stream: Incoming[Packet]) -> None:
         """Serve one node's stream."""
-        caller = self._trusted.caller(context)
-        if caller is None:
-            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "the certificate is not in the directory")
-            return
+        caller = stream.certificate
 
         def handle(code: int, body: bytes) -> Reply | Awaitable[Reply]:
             return self._layers.layer(code, body) if self._trusted.holds(caller) else _STRANGER
 
-        async for packet in serve_packed(request_iterator, handle, self._limits, self.load):
-            yield packet
+        async for packet in serve_packed(stream, handle, self._limits, self.load):
+            await stream.write(packet)
 
     async def drain(self) -> None:
         """Refuse new layers and finish those in hand."""
@@ -67,5 +59,5 @@ class HopServer(HopServiceServicer):
 
     async def stop(self) -> None:
         """Cut the streams off."""
-        if self._server is not None:
-            await self._server.stop(None)
+        if self._listener is not None:
+            await self._listener.stop()

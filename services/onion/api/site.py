@@ -12,7 +12,7 @@ from naisho.wire.node.v1.node_pb2 import MAILBOX_CALL_DIRECT
 from services.chassis.limits import TokenBuckets
 from services.chassis.packed import Reply
 from services.onion.api.http1 import Head, Request, Response
-from services.onion.api.http1.messages import BINARY, JSON, TEXT
+from services.onion.api.http1.messages import JSON, to_response
 from services.onion.api.layers import Layers
 from services.onion.api.ports import Mailbox
 from services.onion.api.seed import DIRECTORY, SEED, TOO_MANY, Seed, bucket_of
@@ -75,14 +75,14 @@ class NodeSite:
             return Response(503, answers.node_not_ready(reasons))
         return None
 
-    def answer(self, request: Request) -> Response | Awaitable[Response]:
+    def answer(self, request: Request) -> Response | Awaitable[Reply]:
         """Answer a request that was admitted."""
         route = (request.head.method, path_of(request.head.target))
         if route == ONION:
             reply = self._layers.packet(request.body)
-            return to_response(reply) if isinstance(reply, Reply) else _await(reply)
+            return to_response(reply) if isinstance(reply, Reply) else reply
         if route == STORAGE:
-            return _await(self._mailbox.handle(MAILBOX_CALL_DIRECT, request.body))
+            return self._mailbox.handle(MAILBOX_CALL_DIRECT, request.body)
         if route == PING:
             return self._ping
         if route == STATS:
@@ -98,14 +98,3 @@ def path_of(target: str) -> str:
 def not_found(head: Head) -> Response:
     """Return the answer for an unknown route."""
     return Response(404, answers.path_not_found(head.method, head.target))
-
-
-def to_response(reply: Reply) -> Response:
-    """Turn an answer into HTTP; JSON answers are objects, and no other text begins with a brace."""
-    if reply.binary:
-        return Response(reply.status, reply.body, BINARY)
-    return Response(reply.status, reply.body, JSON if reply.body[:1] == b"{" else TEXT)
-
-
-async def _await(reply: Awaitable[Reply]) -> Response:
-    return to_response(await reply)

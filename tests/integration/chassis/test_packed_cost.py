@@ -1,4 +1,7 @@
-"""What a packed call costs, beside the stream that it is made of: CPU of both ends, interleaved, in one process."""
+"""What a packed call costs, beside a stream of gRPC's library: CPU of both ends, interleaved, in one process.
+
+Over the unix socket packed calls travel in such a stream, over TLS in one of our own.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import statistics
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 import grpc.aio
@@ -16,11 +20,14 @@ from naisho.wire.node.v1.node_pb2_grpc import HopServiceServicer, HopServiceStub
 from naisho.wire.stream.v1.stream_pb2 import Packet
 from services.chassis.certificates import Identity
 from services.chassis.grpc_endpoint import TrustedPeers, pinned_channel, pinned_server, unix_channel, unix_server
+from services.chassis.http2 import Incoming, Listener, dial
 from services.chassis.packed import PackedClient, Reply, StreamState, serve_packed
+from services.chassis.packed import client as packed_client
 
 CALLS = 960
 PAIRS = 5
 BODY = bytes(1024)
+PATH = "/naisho.wire.node.v1.HopService/Exchange"
 
 
 class Plain(HopServiceServicer):
@@ -35,11 +42,17 @@ class Packed(HopServiceServicer):
     """Gives each body back, from a task per call."""
 
     async def Exchange(self, request_iterator: AsyncIterator[Packet], _: object) -> AsyncIterator[Packet]:  # noqa: N802
-        async def echo(code: int, body: bytes) -> Reply:
-            return Reply(code, body)
-
         async for packet in serve_packed(request_iterator, echo):
             yield packet
+
+
+async def echo(code: int, body: bytes) -> Reply:
+    return Reply(code, body)
+
+
+async def serve(stream: Incoming[Packet]) -> None:
+    async for packet in serve_packed(stream, echo):
+        await stream.write(packet)
 
 
 async def ping_pong(channel: grpc.aio.Channel, in_flight: int) -> float:
@@ -62,9 +75,9 @@ async def ping_pong(channel: grpc.aio.Channel, in_flight: int) -> float:
     return spent / CALLS
 
 
-async def packed(channel: grpc.aio.Channel, in_flight: int) -> float:
+async def packed(open_stream: Callable[[], packed_client.Stream], in_flight: int) -> float:
     """Return CPU seconds per call over one packed stream with `in_flight` callers."""
-    async with PackedClient(HopServiceStub(channel).Exchange) as calls:
+    async with PackedClient(open_stream) as calls:
         await calls.wait_for(StreamState.OPEN)
 
         async def play(count: int) -> None:
@@ -77,27 +90,39 @@ async def packed(channel: grpc.aio.Channel, in_flight: int) -> float:
         return (time.process_time() - began) / CALLS
 
 
-@pytest.mark.parametrize("transport", ["unix", "tls"])
-@pytest.mark.parametrize(("in_flight", "most"), [(1, 2.5), (16, 0.6), (64, 0.45)])
+@pytest.mark.parametrize(
+    ("transport", "in_flight", "most"),
+    [("unix", 1, 2.5), ("unix", 16, 0.6), ("unix", 64, 0.45), ("tls", 1, 0.6), ("tls", 16, 0.45), ("tls", 64, 0.45)],
+)
 async def test_packed_calls_cost_a_fraction_of_bare_streams_once_several_are_in_flight(
     tmp_path: Path, transport: str, in_flight: int, most: float, record_property: Callable[[str, object], None]
 ) -> None:
     node, peer = Identity.make("5e" * 32), Identity.make("a1" * 32)
+    trusted = TrustedPeers([peer.certificate])
     async with AsyncExitStack() as stack:
-        channels: list[grpc.aio.Channel] = []
-        for servicer in (Plain(), Packed()):
+
+        async def listening(servicer: HopServiceServicer) -> grpc.aio.Channel:
             if transport == "unix":
                 socket = tmp_path / type(servicer).__name__
                 server, channel = unix_server(socket), unix_channel(socket)
             else:
-                server, port = pinned_server("127.0.0.1:0", node, TrustedPeers([peer.certificate]))
+                server, port = pinned_server("127.0.0.1:0", node, trusted)
                 channel = pinned_channel(f"127.0.0.1:{port}", peer, node.certificate)
             add_HopServiceServicer_to_server(servicer, server)
             await server.start()
             stack.push_async_callback(server.stop, None)
-            channels.append(await stack.enter_async_context(channel))
-        plain, busy = channels
-        pairs = [(await packed(busy, in_flight), await ping_pong(plain, in_flight)) for _ in range(PAIRS)]
+            return await stack.enter_async_context(channel)
+
+        plain = await listening(Plain())
+        open_stream: Callable[[], packed_client.Stream]
+        if transport == "unix":
+            open_stream = HopServiceStub(await listening(Packed())).Exchange
+        else:
+            listener = Listener(PATH, Packet, serve, node, trusted)
+            place = "127.0.0.1", await listener.start("127.0.0.1", 0)
+            stack.push_async_callback(listener.stop)
+            open_stream = partial(dial, place, peer, node.certificate, PATH, Packet)
+        pairs = [(await packed(open_stream, in_flight), await ping_pong(plain, in_flight)) for _ in range(PAIRS)]
     ratios = [mine / theirs for mine, theirs in pairs]
     record_property("ratio", statistics.median(ratios))
     print(f"{transport}, {in_flight} in flight: {statistics.median(ratios):.2f} of a bare stream's CPU")

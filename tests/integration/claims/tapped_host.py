@@ -20,7 +20,7 @@ BROKEN_FOR = "CLAIMS_BROKEN_FOR"
 def main(arguments: list[str]) -> int:
     """Tap this process, then host as usual; return the exit code."""
     tape = Tape(Path(os.environ[TAPES]) / f"{arguments[1]}.tape")
-    for tap in (taps.tap_https, taps.tap_nats, taps.tap_grpc, taps.tap_requests, taps.tap_layers):
+    for tap in (taps.tap_https, taps.tap_nats, taps.tap_hops, taps.tap_grpc, taps.tap_requests, taps.tap_layers):
         tap(tape)
     if address := os.environ.get(BROKEN_FOR):
         taps.break_for(address)

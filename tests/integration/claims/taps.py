@@ -1,7 +1,8 @@
 """Taps at every edge of a node's process, behind TLS: what it reads and writes, as it reads and writes it.
 
 - HTTPS and the plain seed address: each connection's bytes both ways, and the client's address.
-- Hop to hop (and the socket between a node's roles): each gRPC message as serialised, and each call's metadata.
+- Hop to hop: each stream's bytes both ways.
+- Whatever else speaks gRPC: each message as serialised, and each call's metadata.
 - NATS: the connection's bytes both ways.
 - Requests of its own to other nodes' HTTPS: bytes both ways.
 - Inside: what its layer key opens, and what passes between its public face and its mailboxes.
@@ -20,12 +21,14 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 import grpc
 import grpc.aio
 import h11
 
 from naisho.protocol.onion import encryption
+from services.chassis.http2 import Stream as HopStream
 from services.chassis.nats import link
 from services.chassis.packed import Reply
 from services.onion.adapters.peers import PeerStreams
@@ -94,6 +97,23 @@ def tap_nats(tape: Tape) -> None:
             super().write(data)
 
     put(link, "Link", TappedLink)
+
+
+def tap_hops(tape: Tape) -> None:
+    """Tap the streams between nodes."""
+    made, received = HopStream.connection_made, HopStream.data_received
+    heard: WeakKeyDictionary[HopStream[Any], Write] = WeakKeyDictionary()
+
+    def tapped_made(self: HopStream[Any], transport: asyncio.BaseTransport) -> None:
+        heard[self] = tape.stream("hop in")
+        made(self, cast("asyncio.Transport", TappedTransport(transport, tape.stream("hop out"))))
+
+    def tapped_received(self: HopStream[Any], data: bytes) -> None:
+        heard[self](data)
+        received(self, data)
+
+    put(HopStream, "connection_made", tapped_made)
+    put(HopStream, "data_received", tapped_received)
 
 
 def tap_grpc(tape: Tape) -> None:

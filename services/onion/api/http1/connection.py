@@ -7,7 +7,19 @@ import enum
 import math
 from typing import TYPE_CHECKING, Final, cast
 
-from services.onion.api.http1.messages import BUSY, FAILED, LATE, SLOW, TOO_LARGE, Head, Request, Response, encode
+from services.chassis.packed import Reply
+from services.onion.api.http1.messages import (
+    BUSY,
+    FAILED,
+    LATE,
+    SLOW,
+    TOO_LARGE,
+    Head,
+    Request,
+    Response,
+    encode,
+    to_response,
+)
 from services.onion.api.http1.parsing import BodyTooLarge, ChunkedBody, RequestError, parse_head
 
 if TYPE_CHECKING:
@@ -83,7 +95,7 @@ class Connection(asyncio.Protocol):
         self._parts: list[bytes] = []
         self._missing = 0
         self._chunks: ChunkedBody | None = None
-        self._pending: asyncio.Future[Response] | None = None
+        self._pending: asyncio.Future[Response | Reply] | None = None
         self._keep_alive = True
         self._under_way = False
         self._held = 0
@@ -282,7 +294,7 @@ class Connection(asyncio.Protocol):
         self._pending = asyncio.ensure_future(answer)
         self._pending.add_done_callback(self._answered)
 
-    def _answered(self, future: asyncio.Future[Response]) -> None:
+    def _answered(self, future: asyncio.Future[Response | Reply]) -> None:
         error = None if future.cancelled() else future.exception()
         if error is not None:
             self._server.report(error)
@@ -290,8 +302,8 @@ class Connection(asyncio.Protocol):
             return
         self._pending = None
         assert self._head is not None
-        failed = future.cancelled() or error is not None
-        self._respond(FAILED if failed else future.result(), self._head)
+        answer = FAILED if future.cancelled() or error is not None else future.result()
+        self._respond(answer if isinstance(answer, Response) else to_response(answer), self._head)
         self._go_on()
 
     def _give_up_answer(self) -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, NamedTuple, Protocol
 
+from services.chassis.packed import Reply
+
 TEXT: Final = "text/plain"
 JSON: Final = "application/json"
 BINARY: Final = "application/octet-stream"
@@ -42,6 +44,13 @@ class Response(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
 
 
+def to_response(reply: Reply) -> Response:
+    """Turn a node's answer into HTTP; JSON answers are objects, and no other text begins with a brace."""
+    if reply.binary:
+        return Response(reply.status, reply.body, BINARY)
+    return Response(reply.status, reply.body, JSON if reply.body[:1] == b"{" else TEXT)
+
+
 class Site(Protocol):
     """What a server serves."""
 
@@ -49,8 +58,8 @@ class Site(Protocol):
         """Refuse a request before its body is read, or return None. `peer` is the client's IP address."""
         ...
 
-    def answer(self, request: Request) -> Response | Awaitable[Response]:
-        """Answer a request: at once, or by an awaitable."""
+    def answer(self, request: Request) -> Response | Awaitable[Response | Reply]:
+        """Answer a request: at once, or by an awaitable; a future costs less than a coroutine."""
         ...
 
 

@@ -10,6 +10,7 @@ from email.utils import formatdate
 from types import TracebackType
 from typing import Any, Final
 
+from services.chassis.packed import Reply
 from services.onion.api.http1.connection import Connection, Phase
 from services.onion.api.http1.messages import Head, HttpLimits, Response, Site
 
@@ -54,7 +55,7 @@ class HttpServer:
         self._newcomers: dict[Connection, asyncio.Task[None]] = {}
         self._greetings: set[asyncio.Task[None]] = set()
         #: Answers that nobody waits for any more, until they have ended.
-        self._given_up: set[asyncio.Future[Response]] = set()
+        self._given_up: set[asyncio.Future[Response | Reply]] = set()
         self._listener: socket.socket | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._idle = asyncio.Event()
@@ -148,7 +149,7 @@ class HttpServer:
         """Log that the site failed: the error's type and place, never its text, which may quote the request."""
         log.error("a request failed: %s at %s", type(error).__name__, _place(error.__traceback__))
 
-    def give_up(self, answer: asyncio.Future[Response]) -> None:
+    def give_up(self, answer: asyncio.Future[Response | Reply]) -> None:
         """Cancel an answer that nobody waits for any more."""
         answer.cancel()
         self._given_up.add(answer)

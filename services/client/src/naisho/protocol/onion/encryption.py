@@ -12,13 +12,14 @@ from hashlib import blake2b, sha512
 from typing import Final, Protocol
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.padding import PKCS7
 from nacl.bindings import (
     crypto_aead_xchacha20poly1305_ietf_decrypt,
     crypto_aead_xchacha20poly1305_ietf_encrypt,
+    crypto_scalarmult,
+    crypto_scalarmult_base,
 )
 from nacl.exceptions import CryptoError
 
@@ -155,8 +156,18 @@ def _channel(encryption: Encryption, shared: bytes, client_public: bytes, server
     return _CbcKey(shared)
 
 
+def _shared(secret: bytes, public: bytes) -> bytes | None:
+    """Return what two share; None if the other's key is none, or one with which everybody shares the same."""
+    if len(public) != KEY_BYTES:  # libsodium would not look
+        return None
+    try:
+        return crypto_scalarmult(secret, public)  # as fast as OpenSSL's, without objects for the keys
+    except CryptoError:
+        return None
+
+
 class LayerKey:
-    """The serving side: a node's or server's X25519 secret, parsed once and used for every layer. Prints redacted."""
+    """The serving side: a node's or server's X25519 secret, used for every layer. Prints redacted."""
 
     __slots__ = ("_secret", "public")
 
@@ -168,9 +179,9 @@ class LayerKey:
         """
         if len(x25519_secret) != KEY_BYTES:
             raise BadKey(f"an X25519 secret has {KEY_BYTES} bytes")
-        self._secret: Final = X25519PrivateKey.from_private_bytes(x25519_secret)
+        self._secret: Final = bytes(x25519_secret)
         #: 32 bytes.
-        self.public: Final = self._secret.public_key().public_bytes_raw()
+        self.public: Final = crypto_scalarmult_base(self._secret)
 
     @classmethod
     def from_ed25519_seed(cls, seed: bytes) -> LayerKey:
@@ -189,10 +200,9 @@ class LayerKey:
         Raises:
             Undecryptable: not a usable public key.
         """
-        try:
-            shared = self._secret.exchange(X25519PublicKey.from_public_bytes(ephemeral_public))
-        except ValueError:
-            raise Undecryptable from None
+        shared = _shared(self._secret, ephemeral_public)
+        if shared is None:
+            raise Undecryptable
         return _channel(encryption, shared, ephemeral_public, self.public)
 
     def open(self, encryption: Encryption, ephemeral_public: bytes, ciphertext: bytes) -> tuple[bytes, ChannelKey]:
@@ -219,10 +229,9 @@ def agree_as_client(
     Raises:
         BadKey: ``server_public`` is not a usable X25519 key.
     """
-    secret = X25519PrivateKey.from_private_bytes(random(KEY_BYTES))
-    ephemeral_public = secret.public_key().public_bytes_raw()
-    try:
-        shared = secret.exchange(X25519PublicKey.from_public_bytes(server_public))
-    except ValueError:
-        raise BadKey("not a usable X25519 public key") from None
+    secret = random(KEY_BYTES)
+    ephemeral_public = crypto_scalarmult_base(secret)
+    shared = _shared(secret, server_public)
+    if shared is None:
+        raise BadKey("not a usable X25519 public key")
     return ephemeral_public, _channel(encryption, shared, ephemeral_public, server_public)
