@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -160,18 +161,30 @@ class Inquiries:
         self._open[inquiry.token] = inquiry
         return inquiry
 
-    def ask(self, inquiry: Inquiry, events: Sequence[bytes], position: int) -> None:
+    def ask(
+        self, inquiry: Inquiry, events: Sequence[bytes], position: int, *, after: asyncio.Future[int] | None = None
+    ) -> None:
         """Ask all members, or ask anew because other events carry out the command after all.
 
         Args:
             inquiry: whose answers.
             events: ids of the events that carry it out, those of earlier attempts that were appended included.
             position: without events: what must be folded before the answer.
+            after: an append whose acknowledgement the other members are told behind, since they need not know before:
+                until then everybody's time belongs to the log.
         """
         inquiry.events = tuple(events)
         note = Note(inquiry.token, inquiry.events, position, inquiry.mailbox, inquiry.command, self._take_own)
         self._witness.take(note)
-        if inquiry.others:
+        if not inquiry.others:
+            return
+        if after is None:
+            self._send_note(note)
+        else:
+            after.add_done_callback(partial(self._tell, note))
+
+    def _tell(self, note: Note, appended: asyncio.Future[int]) -> None:
+        if not appended.cancelled() and appended.exception() is None:
             self._send_note(note)
 
     async def answers(

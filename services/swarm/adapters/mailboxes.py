@@ -201,8 +201,9 @@ class SwarmMailboxes:
         """Send a first store, and return what its acknowledgement will be."""
         (event,) = decision.events
         draft = await self._drafter.draft(place, event)
-        self._inquiries.ask(inquiry, (draft.event_id,), 0)
-        return asyncio.ensure_future(self._log.append(place.subject, draft.payload, ttl_s=draft.ttl_s))
+        appended = asyncio.ensure_future(self._log.append(place.subject, draft.payload, ttl_s=draft.ttl_s))
+        self._inquiries.ask(inquiry, (draft.event_id,), 0, after=appended)
+        return appended
 
     async def _append_guarded(self, place: Place, inquiry: Inquiry) -> None:
         """Decide and append, anew whenever somebody else was faster or it is not known whether an append worked.
