@@ -92,7 +92,7 @@ async def packed(open_stream: Callable[[], packed_client.Stream], in_flight: int
 
 @pytest.mark.parametrize(
     ("transport", "in_flight", "most"),
-    [("unix", 1, 2.5), ("unix", 16, 0.6), ("unix", 64, 0.45), ("tls", 1, 0.6), ("tls", 16, 0.45), ("tls", 64, 0.45)],
+    [("unix", 1, 2.5), ("unix", 16, 0.95), ("unix", 64, 0.8), ("tls", 1, 0.95), ("tls", 16, 0.8), ("tls", 64, 0.8)],
 )
 async def test_packed_calls_cost_a_fraction_of_bare_streams_once_several_are_in_flight(
     tmp_path: Path, transport: str, in_flight: int, most: float, record_property: Callable[[str, object], None]
