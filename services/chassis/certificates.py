@@ -7,7 +7,7 @@ issues them and none of them issues others: trust comes from the directory alone
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -158,3 +158,43 @@ def _general_name(address: str) -> x509.GeneralName:
         return x509.IPAddress(ip_address(address))
     except ValueError:
         return x509.DNSName(address)
+
+
+class TrustedPeers:
+    """The certificates that a server accepts from its clients, to be replaced while it runs.
+
+    Args:
+        certificates: DER, one per node of the directory.
+    """
+
+    def __init__(self, certificates: Iterable[bytes] = ()) -> None:
+        self._certificates: frozenset[bytes] = frozenset()
+        self._pem = b""
+        self._version = 0
+        self.replace(certificates)
+
+    @property
+    def version(self) -> int:
+        """Grows with each change."""
+        return self._version
+
+    @property
+    def pem(self) -> bytes:
+        """All of them, one after the other."""
+        return self._pem
+
+    def replace(self, certificates: Iterable[bytes]) -> None:
+        """Accept these and no others from the next handshake on; see `holds` for streams that are open already.
+
+        Raises:
+            CertificateError: one of them is no certificate; nothing has changed.
+        """
+        new = frozenset(certificates)
+        if new != self._certificates or not self._version:
+            self._pem = b"".join(map(to_pem, sorted(new)))
+            self._certificates = new
+            self._version += 1
+
+    def holds(self, certificate: bytes) -> bool:
+        """Tell whether exactly this certificate (DER) is accepted."""
+        return certificate in self._certificates

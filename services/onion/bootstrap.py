@@ -10,9 +10,8 @@ from random import SystemRandom
 from naisho.protocol import network_file
 from naisho.protocol.onion.encryption import LayerKey
 from naisho.protocol.signing import SigningKey
-from services.chassis.certificates import Identity
+from services.chassis.certificates import Identity, TrustedPeers
 from services.chassis.clock import Clock, SystemClock
-from services.chassis.grpc_endpoint import TrustedPeers
 from services.chassis.http2.tls import load_identity
 from services.chassis.lifecycle import Lifecycle
 from services.chassis.limits import TokenBuckets

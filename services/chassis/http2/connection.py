@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable
 from typing import Final, Generic, TypeVar, cast
@@ -58,7 +59,7 @@ def error(code: grpc.StatusCode, details: str) -> grpc.aio.AioRpcError:
     return grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata(), details)
 
 
-class Stream(asyncio.Protocol, Generic[M]):
+class Stream(asyncio.Protocol, ABC, Generic[M]):
     """A stream of messages in both directions, and the connection that it has to itself.
 
     To its user it behaves as a call of ``grpc.aio`` does. One task reads and one writes.
@@ -325,9 +326,9 @@ class Stream(asyncio.Protocol, Generic[M]):
             block, self._block = bytes(self._block), None
             self._on_block(dict(hpack.decode(block)), ends=self._block_ends)
 
+    @abstractmethod
     def _on_block(self, headers: dict[bytes, bytes], *, ends: bool) -> None:
         """Take the headers of the request or the response, or the trailers."""
-        raise NotImplementedError
 
     def _on_window(self, stream: int, payload: bytes) -> None:
         if stream not in {0, STREAM} or not self._window.widen(stream, number_in(payload)):

@@ -12,8 +12,7 @@ from typing import Final, Generic
 import grpc
 import grpc.aio
 
-from services.chassis.certificates import Identity
-from services.chassis.grpc_endpoint import TrustedPeers
+from services.chassis.certificates import Identity, TrustedPeers
 from services.chassis.http2.connection import M, Stream
 from services.chassis.http2.frames import END_HEADERS, END_STREAM, HEADERS, STREAM, frame
 from services.chassis.http2.hpack import encode

@@ -7,9 +7,8 @@ from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 from naisho.protocol.directory import Directory, DirectoryError, Freshness
-from services.chassis.certificates import CertificateError, check_pinnable
+from services.chassis.certificates import CertificateError, TrustedPeers, check_pinnable
 from services.chassis.clock import Clock
-from services.chassis.grpc_endpoint import TrustedPeers
 from services.chassis.lifecycle import Lifecycle
 from services.onion.domain.network import Network
 

@@ -6,8 +6,7 @@ from collections.abc import Awaitable
 from typing import Final
 
 from naisho.wire.stream.v1.stream_pb2 import Packet
-from services.chassis.certificates import Identity
-from services.chassis.grpc_endpoint import TrustedPeers
+from services.chassis.certificates import Identity, TrustedPeers
 from services.chassis.http2 import Incoming, Listener
 from services.chassis.packed import Limits, Load, Reply, serve_packed
 from services.onion.api.layers import Layers

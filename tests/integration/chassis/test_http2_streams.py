@@ -15,12 +15,12 @@ import pytest
 
 from naisho.wire.node.v1.node_pb2_grpc import HopServiceServicer, HopServiceStub, add_HopServiceServicer_to_server
 from naisho.wire.stream.v1.stream_pb2 import Packet
-from services.chassis.certificates import Identity
-from services.chassis.grpc_endpoint import TrustedPeers, pinned_channel, pinned_server
+from services.chassis.certificates import Identity, TrustedPeers
 from services.chassis.http2 import Incoming, Listener, Stream, connection, dial
 from services.chassis.http2.frames import PREFACE
 from services.chassis.packed import Handler, Limits, Load, PackedClient, Reply, StreamBroken, StreamState, serve_packed
-from tests.integration.chassis.packed_handlers import Gate, until
+from tests.grpc_library import pinned_channel, pinned_server
+from tests.integration.chassis.packed_handlers import Gate, flood_without_reading, until
 
 SERVER, ALICE, BOB = (Identity.make(name * 32) for name in ("5e", "a1", "b0"))
 EXCHANGE = "/naisho.wire.node.v1.HopService/Exchange"
@@ -115,29 +115,7 @@ async def test_a_reader_that_takes_nothing_makes_the_server_stop_reading(client:
         else:
             channel = await stack.enter_async_context(pinned_channel(f"{HOST}:{port}", ALICE, SERVER.certificate))
             stream = HopServiceStub(channel).Exchange()
-        assert await stream.read() == Packet()
-
-        async def flood() -> None:
-            for number in range(400):
-                packet = Packet()
-                packet.frames.add(id=number, code=200, body=bytes(256 * 1024))
-                await stream.write(packet)
-
-        flooding = asyncio.create_task(flood())
-        before = -1
-        while before != node.load.answered:  # until nothing moves for a while
-            before = node.load.answered
-            await asyncio.sleep(0.3)
-        assert not flooding.done()
-        assert 8 <= node.load.answered < 200
-        read = 0
-        while read < 400:
-            packet = await stream.read()
-            assert isinstance(packet, Packet)
-            read += len(packet.frames)
-        await flooding
-        assert node.load.answered == 400
-        stream.cancel()
+        await flood_without_reading(stream, node.load)
 
 
 async def test_a_half_closed_stream_is_answered_to_its_end() -> None:

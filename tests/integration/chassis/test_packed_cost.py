@@ -18,11 +18,12 @@ import pytest
 
 from naisho.wire.node.v1.node_pb2_grpc import HopServiceServicer, HopServiceStub, add_HopServiceServicer_to_server
 from naisho.wire.stream.v1.stream_pb2 import Packet
-from services.chassis.certificates import Identity
-from services.chassis.grpc_endpoint import TrustedPeers, pinned_channel, pinned_server, unix_channel, unix_server
+from services.chassis.certificates import Identity, TrustedPeers
+from services.chassis.grpc_endpoint import unix_channel, unix_server
 from services.chassis.http2 import Incoming, Listener, dial
 from services.chassis.packed import PackedClient, Reply, StreamState, serve_packed
 from services.chassis.packed import client as packed_client
+from tests.grpc_library import pinned_channel, pinned_server
 
 CALLS = 960
 PAIRS = 5

@@ -25,7 +25,7 @@ from services.chassis.packed import (
     StreamState,
     StreamTimeout,
 )
-from tests.integration.chassis.packed_handlers import Gate, echo, until
+from tests.integration.chassis.packed_handlers import Gate, echo, flood_without_reading, until
 
 if TYPE_CHECKING:
     from tests.integration.chassis.conftest import ClientMaker, PeerMaker
@@ -171,29 +171,7 @@ async def test_a_reader_that_takes_nothing_makes_the_server_stop_reading(peer: P
     server = await peer(Reply, limits)
     channel = server.channel()
     stream = HopServiceStub(channel).Exchange()
-    assert await stream.read() == Packet()
-
-    async def flood() -> None:
-        for number in range(400):
-            packet = Packet()
-            packet.frames.add(id=number, code=200, body=bytes(256 * 1024))
-            await stream.write(packet)
-
-    flooding = asyncio.create_task(flood())
-    before = -1
-    while before != server.load.answered:  # until nothing moves for a while
-        before = server.load.answered
-        await asyncio.sleep(0.3)
-    assert not flooding.done()
-    assert 8 <= server.load.answered < 200
-    read = 0
-    while read < 400:
-        packet = await stream.read()
-        assert isinstance(packet, Packet)
-        read += len(packet.frames)
-    await flooding
-    assert server.load.answered == 400
-    stream.cancel()
+    await flood_without_reading(stream, server.load)
     await channel.close()
     await server.kill()
 

@@ -7,10 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import grpc
-import grpc.aio
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -19,112 +16,66 @@ from cryptography.x509.oid import NameOID
 
 from naisho.wire.node.v1.node_pb2_grpc import HopServiceServicer, HopServiceStub, add_HopServiceServicer_to_server
 from naisho.wire.stream.v1.stream_pb2 import Packet
-from services.chassis.certificates import Identity
-from services.chassis.grpc_endpoint import TrustedPeers, pinned_channel, pinned_server, unix_channel, unix_server
+from services.chassis.certificates import Identity, TrustedPeers
+from services.chassis.grpc_endpoint import unix_channel, unix_server
+from services.chassis.http2 import Incoming, Listener, dial
 from services.chassis.packed import PackedClient, Reply, StreamBroken, StreamState, serve_packed
 
-if TYPE_CHECKING:
-    Context = grpc.aio.ServicerContext[AsyncIterator[Packet], AsyncIterator[Packet]]
-
 SERVER, ALICE, BOB = (Identity.make(name * 32) for name in ("5e", "a1", "b0"))
-
-
-class Node(HopServiceServicer):
-    """Answers with the certificate that it saw, and hangs up on those who are not on its list any more."""
-
-    def __init__(self, trusted: TrustedPeers) -> None:
-        self.trusted = trusted
-        self.callers: list[bytes | None] = []
-
-    async def Exchange(  # noqa: N802 - gRPC's name
-        self, request_iterator: AsyncIterator[Packet], context: Context
-    ) -> AsyncIterator[Packet]:
-        caller = self.trusted.caller(context)
-        self.callers.append(caller)
-        if caller is None:
-            await context.abort(grpc.StatusCode.PERMISSION_DENIED)
-        async for packet in serve_packed(request_iterator, lambda code, _: Reply(code, caller)):
-            if not self.trusted.holds(caller):
-                await context.abort(grpc.StatusCode.PERMISSION_DENIED)
-            yield packet
+EXCHANGE = "/naisho.wire.node.v1.HopService/Exchange"
 
 
 @asynccontextmanager
-async def node(trusted: TrustedPeers, identity: Identity = SERVER, servicer: Node | None = None) -> AsyncIterator[str]:
-    server, port = pinned_server("127.0.0.1:0", identity, trusted)
-    add_HopServiceServicer_to_server(servicer or Node(trusted), server)
-    await server.start()
+async def node(trusted: TrustedPeers) -> AsyncIterator[int]:
+    """Listen as a node does, and answer each caller with the certificate that was seen of it."""
+
+    async def serve(stream: Incoming[Packet]) -> None:
+        async for packet in serve_packed(stream, lambda code, _: Reply(code, stream.certificate)):
+            await stream.write(packet)
+
+    listener = Listener(EXCHANGE, Packet, serve, SERVER, trusted)
     try:
-        yield f"127.0.0.1:{port}"
+        yield await listener.start("127.0.0.1", 0)
     finally:
-        await server.stop(None)
+        await listener.stop()
 
 
-async def ask(address: str, me: Identity, peer: bytes = SERVER.certificate) -> Reply:
-    async with pinned_channel(address, me, peer) as channel, PackedClient(HopServiceStub(channel).Exchange) as calls:
+def calls_of(port: int, me: Identity) -> PackedClient:
+    return PackedClient(lambda: dial(("127.0.0.1", port), me, SERVER.certificate, EXCHANGE, Packet))
+
+
+async def ask(port: int, me: Identity) -> Reply:
+    async with calls_of(port, me) as calls:
         return await calls.call(200, b"", 10)
 
 
 async def test_a_listed_client_is_served_and_known_by_its_exact_certificate() -> None:
-    async with node(TrustedPeers([ALICE.certificate, BOB.certificate])) as address:
-        assert await ask(address, ALICE) == Reply(200, ALICE.certificate)
-        assert await ask(address, BOB) == Reply(200, BOB.certificate)
+    async with node(TrustedPeers([ALICE.certificate, BOB.certificate])) as port:
+        assert await ask(port, ALICE) == Reply(200, ALICE.certificate)
+        assert await ask(port, BOB) == Reply(200, BOB.certificate)
 
 
 async def test_an_unlisted_client_is_refused_until_it_is_added_and_again_when_removed() -> None:
     trusted = TrustedPeers([ALICE.certificate])
-    async with node(trusted) as address:
+    async with node(trusted) as port:
         with pytest.raises(StreamBroken):
-            await ask(address, BOB)
+            await ask(port, BOB)
         trusted.replace([ALICE.certificate, BOB.certificate])
-        assert (await ask(address, BOB)).body == BOB.certificate
+        assert (await ask(port, BOB)).body == BOB.certificate
         trusted.replace([ALICE.certificate])
         with pytest.raises(StreamBroken):
-            await ask(address, BOB)
-        assert (await ask(address, ALICE)).body == ALICE.certificate
+            await ask(port, BOB)
+        assert (await ask(port, ALICE)).body == ALICE.certificate
 
 
 async def test_an_empty_list_lets_nobody_in() -> None:
     trusted = TrustedPeers()
-    async with node(trusted) as address:
-        with pytest.raises(StreamBroken, match="UNAVAILABLE"):  # by TLS itself
-            await ask(address, ALICE)
-        # The server's own certificate stands in for the empty list, and is let no further.
-        with pytest.raises(StreamBroken, match="PERMISSION_DENIED"):
-            await ask(address, SERVER)
-        trusted.replace([ALICE.certificate])
-        assert (await ask(address, ALICE)).status == 200
-
-
-async def test_a_client_without_a_certificate_is_refused() -> None:
-    async with node(TrustedPeers([ALICE.certificate])) as address:
-        credentials = grpc.ssl_channel_credentials(SERVER.certificate_pem)
-        options = [("grpc.ssl_target_name_override", "5e" * 32)]
-        async with (
-            grpc.aio.secure_channel(address, credentials, options) as channel,
-            PackedClient(HopServiceStub(channel).Exchange) as calls,
-        ):
+    async with node(trusted) as port:
+        for stranger in (ALICE, SERVER):
             with pytest.raises(StreamBroken):
-                await calls.call(200, b"", 10)
-
-
-async def test_a_client_that_does_not_speak_tls_is_refused() -> None:
-    async with (
-        node(TrustedPeers([ALICE.certificate])) as address,
-        grpc.aio.insecure_channel(address) as channel,
-        PackedClient(HopServiceStub(channel).Exchange) as calls,
-    ):
-        with pytest.raises(StreamBroken):
-            await calls.call(200, b"", 10)
-
-
-async def test_a_server_with_any_other_certificate_is_refused_even_of_the_same_name() -> None:
-    impostor = Identity.make("5e" * 32)
-    async with node(TrustedPeers([ALICE.certificate]), impostor) as address:
-        with pytest.raises(StreamBroken):
-            await ask(address, ALICE)
-        with pytest.raises(StreamBroken):
-            await ask(address, ALICE, peer=BOB.certificate)
+                await ask(port, stranger)
+        trusted.replace([ALICE.certificate])
+        assert (await ask(port, ALICE)).status == 200
 
 
 async def test_a_listed_certificate_cannot_vouch_for_another() -> None:
@@ -153,34 +104,17 @@ async def test_a_listed_certificate_cannot_vouch_for_another() -> None:
         ),
     )
     trusted = TrustedPeers([certify("authority", authority_key, ca=True)])
-    servicer = Node(trusted)
-    async with node(trusted, servicer=servicer) as address:
-        with pytest.raises(StreamBroken, match="PERMISSION_DENIED"):
-            await ask(address, minted)
-    assert set(servicer.callers) == {None}
-
-
-async def test_a_stream_already_open_ends_when_its_client_is_removed() -> None:
-    trusted = TrustedPeers([ALICE.certificate])
-    async with (
-        node(trusted) as address,
-        pinned_channel(address, ALICE, SERVER.certificate) as channel,
-        PackedClient(HopServiceStub(channel).Exchange) as calls,
-    ):
-        assert (await calls.call(200, b"", 10)).status == 200
-        trusted.replace([BOB.certificate])
-        with pytest.raises(StreamBroken, match="PERMISSION_DENIED"):
-            await calls.call(200, b"", 10)
+    async with node(trusted) as port:
+        with pytest.raises(StreamBroken, match="UNAUTHENTICATED"):
+            await ask(port, minted)
 
 
 async def test_many_nodes_in_one_process_keep_connections_of_their_own() -> None:
     trusted = TrustedPeers([ALICE.certificate, BOB.certificate])
     async with (
-        node(trusted) as address,
-        pinned_channel(address, ALICE, SERVER.certificate) as of_alice,
-        pinned_channel(address, BOB, SERVER.certificate) as of_bob,
-        PackedClient(HopServiceStub(of_alice).Exchange) as alice,
-        PackedClient(HopServiceStub(of_bob).Exchange) as bob,
+        node(trusted) as port,
+        calls_of(port, ALICE) as alice,
+        calls_of(port, BOB) as bob,
     ):
         answers = await asyncio.gather(*(calls.call(200, b"", 10) for calls in (alice, bob) * 10))
         assert [answer.body for answer in answers] == [ALICE.certificate, BOB.certificate] * 10
@@ -210,31 +144,6 @@ async def test_two_channels_to_one_socket_do_not_share_a_connection(tmp_path: Pa
         await of_one.wait_for(StreamState.OPEN)
         await of_other.wait_for(StreamState.OPEN)
         assert connections() == 2
-    await server.stop(None)
-
-
-async def test_a_port_in_use_is_an_error() -> None:
-    async with node(TrustedPeers()) as address:
-        with pytest.raises(RuntimeError):
-            pinned_server(address, SERVER, TrustedPeers())
-
-
-async def test_ten_mebibytes_pass_over_tls() -> None:
-    body = bytes(10 * 2**20)
-
-    class Large(HopServiceServicer):
-        async def Exchange(self, request_iterator: AsyncIterator[Packet], _: object) -> AsyncIterator[Packet]:  # noqa: N802
-            async for packet in serve_packed(request_iterator, Reply):
-                yield packet
-
-    server, port = pinned_server("127.0.0.1:0", SERVER, TrustedPeers([ALICE.certificate]))
-    add_HopServiceServicer_to_server(Large(), server)
-    await server.start()
-    async with (
-        pinned_channel(f"127.0.0.1:{port}", ALICE, SERVER.certificate) as channel,
-        PackedClient(HopServiceStub(channel).Exchange) as calls,
-    ):
-        assert await calls.call(200, body, 30) == Reply(200, body)
     await server.stop(None)
 
 

@@ -19,11 +19,11 @@ from naisho.protocol.signing import SigningKey
 from naisho.wire.node.v1.node_pb2 import OnionLayer
 from naisho.wire.node.v1.node_pb2_grpc import HopServiceServicer, HopServiceStub, add_HopServiceServicer_to_server
 from naisho.wire.stream.v1.stream_pb2 import Frame, Packet
-from services.chassis.certificates import Identity
-from services.chassis.grpc_endpoint import TrustedPeers, pinned_channel, pinned_server
+from services.chassis.certificates import Identity, TrustedPeers
 from services.chassis.packed import Limits, PackedClient, Reply, StreamBroken
 from services.chassis.settings import Duration
 from services.onion.settings import PeerSettings
+from tests.grpc_library import pinned_channel, pinned_server
 
 STRANGER = SigningKey(b"\x99" * 32).public
 

@@ -24,31 +24,10 @@ from services.chassis.http2.frames import (
     STREAM,
     frame,
 )
+from tests.property.played_transport import PlayedTransport
 
 REQUEST = hpack.encode([(b":path", b"/x/y"), (b"te", b"trailers")])
 BEGIN = PREFACE + frame(SETTINGS, 0, 0, b"") + frame(HEADERS, END_HEADERS, STREAM, REQUEST)
-
-
-class Wire(asyncio.Transport):
-    """Takes whatever is written."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.aborted = False
-
-    def write(self, data: object) -> None:
-        assert data
-
-    def abort(self) -> None:
-        self.aborted = True
-
-    def get_extra_info(self, name: str, default: object = None) -> object:
-        del name, default
-        return self
-
-    def getpeercert(self, *, binary_form: bool) -> bytes:
-        assert binary_form
-        return b"certificate"
 
 
 def read(data: bytes, cuts: list[int]) -> tuple[list[Packet], str]:
@@ -56,7 +35,7 @@ def read(data: bytes, cuts: list[int]) -> tuple[list[Packet], str]:
 
     async def run() -> tuple[list[Packet], str]:
         stream = Incoming(Packet)
-        wire = Wire()
+        wire = PlayedTransport()
         stream.connection_made(wire)
         edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
         for begin, end in pairwise(edges):

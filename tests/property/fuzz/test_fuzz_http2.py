@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 from naisho.wire.stream.v1.stream_pb2 import Packet
@@ -19,6 +18,7 @@ from services.chassis.http2.frames import (
     STREAM,
     frame,
 )
+from tests.property.played_transport import PlayedTransport
 
 Fuzz = Callable[..., None]
 REQUEST = hpack.encode([(b":path", b"/x/y"), (b"te", b"trailers")])
@@ -31,32 +31,6 @@ BLOCKS = (
 )
 
 
-class Wire(asyncio.Transport):
-    """Takes whatever is written, and says when the stream has had enough."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.aborted = False
-        self.written = 0
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.written += len(data)
-
-    def abort(self) -> None:
-        self.aborted = True
-
-    def close(self) -> None:
-        self.aborted = True
-
-    def get_extra_info(self, name: str, default: object = None) -> object:
-        del name, default
-        return self
-
-    def getpeercert(self, *, binary_form: bool) -> bytes:
-        assert binary_form
-        return b"certificate"
-
-
 def read_blocks(data: bytes) -> None:
     headers = hpack.decode(data)
     assert hpack.decode(hpack.encode(headers)) == headers
@@ -64,7 +38,7 @@ def read_blocks(data: bytes) -> None:
 
 def read_connection(data: bytes) -> None:
     """Give a server's end some bytes in two pieces: it must not raise, nor answer much more than it was sent."""
-    stream, wire = Incoming(Packet), Wire()
+    stream, wire = Incoming(Packet), PlayedTransport()
     stream.connection_made(wire)
     half = len(data) // 2
     for piece in (data[:half], data[half:]):

@@ -51,10 +51,10 @@ class World:
         return self.mail
 
     def watch_directory(self) -> AsyncIterator[bytes]:
-        raise NotImplementedError
+        raise AssertionError("no layer asks for this")
 
     async def report_peers(self, reports: Sequence[tuple[bytes, bool]]) -> None:
-        raise NotImplementedError
+        raise AssertionError("no layer asks for this")
 
     def forward(self, destination: bytes, layer: bytes) -> Reply | Awaitable[Reply]:
         self.forwarded.append((destination, OnionLayer.FromString(layer)))
