@@ -54,7 +54,7 @@ class World:
         raise AssertionError("no layer asks for this")
 
     async def report_peers(self, reports: Sequence[tuple[bytes, bool]]) -> None:
-        raise AssertionError("no layer asks for this")
+        raise AssertionError(f"no layer reports {reports}")
 
     def forward(self, destination: bytes, layer: bytes) -> Reply | Awaitable[Reply]:
         self.forwarded.append((destination, OnionLayer.FromString(layer)))
