@@ -70,7 +70,12 @@ class CustodianService:
             OSError, sqlite3.Error: the ledger cannot be opened.
         """
         settings, names = self._settings, NetworkNames(self._settings.network)
-        self._logs = await LogAccess.open(settings.nats, names.custodian, names, self._clock)
+        pace = CustodianSettings(
+            per_second=settings.per_second,
+            key_period_ms=round(settings.key_period * 1000),
+            key_grace_ms=round(settings.key_grace * 1000),
+        )
+        self._logs = await LogAccess.open(settings.nats, names.custodian, names, self._clock, rest_s=pace.read_every_s)
         self._ledger = Ledger(settings.data)
         self.custodian = Custodian(
             mail=self._logs.mail,
@@ -78,11 +83,7 @@ class CustodianService:
             names=names,
             ledger=self._ledger,
             clock=self._clock,
-            settings=CustodianSettings(
-                per_second=settings.per_second,
-                key_period_ms=round(settings.key_period * 1000),
-                key_grace_ms=round(settings.key_grace * 1000),
-            ),
+            settings=pace,
         )
         self._logs.connection.on_reconnect(self.custodian.begin_again)
         self._task = self.lifecycle.spawn(self.custodian.run(), "custody")

@@ -11,7 +11,7 @@ import asyncio
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import orjson
 
@@ -32,6 +32,7 @@ _LAST: Final = re.compile(rb"\r\nNats-Last-(Consumer|Stream): (\d+)")
 _LEFT: Final = re.compile(rb"\r\nNats-Pending-Messages: (\d+)")
 _SECOND_NS: Final = 1_000_000_000
 _HEARTBEAT: Final = b"NATS/1.0 100"
+_NOTHING: Final = b"NATS/1.0 404"
 #: A burst of fewer events waits for those that the server says are behind it, so many seconds at most.
 _BURST: Final = 64
 _BURST_S: Final = 0.003
@@ -47,6 +48,9 @@ class FollowerBounds:
         pull_s: life of one pull request, at least two heartbeats.
         heartbeat_s: how often the server says that it lives; three missed ones mean that it does not.
         patience_s: how long a missing consumer is waited for before ``FollowerMissing``.
+        rest_s: whoever is in no hurry asks for what there is, and then so long for nothing: what comes meanwhile costs
+            the server, and everybody who waits for it, no delivery of its own. Its position moves with events alone.
+            0: what comes is delivered at once.
         retry_s: pause before the second attempt to begin, doubled with each up to one second, until all is well.
     """
 
@@ -55,6 +59,7 @@ class FollowerBounds:
     pull_s: float = 30.0
     heartbeat_s: float = 1.0
     patience_s: float = 30.0
+    rest_s: float = 0.0
     retry_s: float = 0.02
 
     def __post_init__(self) -> None:
@@ -101,6 +106,7 @@ class JetStreamFollower:
         self._unread: list[bytes] = []  # subject, reply, payload; subject, reply, payload; ...
         self._delivered = 0  # highest consumer sequence received in order
         self._credit = 0
+        self._rests_until = 0.0
         self._scanned = 0  # the stream sequence up to which, said a heartbeat, everything has been sent
         self._heard_at = 0.0
 
@@ -125,7 +131,7 @@ class JetStreamFollower:
                 return batch
             if self._doubt:
                 continue
-            await self._sleep(self._bounds.heartbeat_s)
+            await self._sleep(self._bounds.rest_s or self._bounds.heartbeat_s)
             if self._credit and self._loop.time() - self._heard_at > 3 * self._bounds.heartbeat_s:
                 self._doubt = True
         raise StopAsyncIteration
@@ -161,7 +167,7 @@ class JetStreamFollower:
             self._attempts += 1
             self._unsubscribe()
             self._unread, self._delivered, self._credit = [], 0, 0
-            self._scanned = 0
+            self._scanned, self._rests_until = 0, 0.0
             try:
                 await self._check_consumer()
                 self._inbox = self._connection.new_inbox()
@@ -228,6 +234,9 @@ class JetStreamFollower:
         left = _LEFT.search(headers)
         if left is not None:
             self._credit = max(0, self._credit - int(left[1]))
+        elif self._bounds.rest_s and headers.startswith(_NOTHING):
+            self._credit = len(self._unread) // 3
+            self._rests_until = self._heard_at + self._bounds.rest_s
         else:
             self._doubt = True
 
@@ -262,12 +271,14 @@ class JetStreamFollower:
         if self._doubt or self._credit > bounds.window // 2:
             return
         ask = bounds.window - self._credit
-        body = {
-            "batch": ask,
-            "max_bytes": self._pull_bytes,
-            "expires": int(bounds.pull_s * _SECOND_NS),
-            "idle_heartbeat": int(bounds.heartbeat_s * _SECOND_NS),
-        }
+        body: dict[str, Any] = {"batch": ask, "max_bytes": self._pull_bytes}
+        if bounds.rest_s:
+            if self._credit or self._loop.time() < self._rests_until:
+                return
+            body["no_wait"] = True  # ends with the last that there is, and says so
+        else:
+            body["expires"] = int(bounds.pull_s * _SECOND_NS)
+            body["idle_heartbeat"] = int(bounds.heartbeat_s * _SECOND_NS)
         try:
             self._connection.publish(
                 f"$JS.API.CONSUMER.MSG.NEXT.{self._consumer}", orjson.dumps(body), reply=self._inbox

@@ -204,6 +204,7 @@ class Link(asyncio.Protocol):
             "name": settings.name,
             "headers": True,
             "no_responders": True,
+            "echo": settings.echo,
         }
         if settings.nkey_seed is not None:
             options["nkey"] = nkey.public_key(settings.nkey_seed)

@@ -17,6 +17,7 @@ class NatsSettings:
         inbox_prefix: where answers arrive; what the user may subscribe to, without a trailing dot.
         tls: upgrade the connection with this context; ``None`` for loopback.
         tls_hostname: name in the server's certificate if it is not the host in ``servers``.
+        echo: what this connection publishes reaches its own subscriptions as well.
         connect_timeout_s: bound of one attempt on one server, all steps together.
         request_timeout_s: default bound of one request.
         ping_interval_s: an idle connection is checked this often.
@@ -35,6 +36,7 @@ class NatsSettings:
     inbox_prefix: str = "_INBOX"
     tls: ssl.SSLContext | None = field(default=None, repr=False)
     tls_hostname: str | None = None
+    echo: bool = True
     connect_timeout_s: float = 2.0
     request_timeout_s: float = 5.0
     ping_interval_s: float = 5.0

@@ -174,7 +174,9 @@ class Inquiries:
                 until then everybody's time belongs to the log.
         """
         inquiry.events = tuple(events)
-        note = Note(inquiry.token, inquiry.events, position, inquiry.mailbox, inquiry.command, self._take_own)
+        note = Note(
+            inquiry.token, inquiry.events, position, inquiry.mailbox, inquiry.command, self._take_own, here=True
+        )
         self._witness.take(note)
         if not inquiry.others:
             return

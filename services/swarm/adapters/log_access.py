@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from typing import Final, Self, TypeVar
 
@@ -42,7 +43,9 @@ class LogAccess:
         self.keys = keys
 
     @classmethod
-    async def open(cls, settings: NatsUserSettings, user: str, names: NetworkNames, clock: Clock) -> Self:
+    async def open(
+        cls, settings: NatsUserSettings, user: str, names: NetworkNames, clock: Clock, *, rest_s: float = 0.0
+    ) -> Self:
         """Connect and look the streams up; both may be about to be started, and are waited for.
 
         Args:
@@ -50,13 +53,15 @@ class LogAccess:
             user: the user's name in subjects: of a node the hex of its key.
             names: the network's.
             clock: the time.
+            rest_s: see ``FollowerBounds``.
 
         Raises:
             NatsError, EventLogError: no answer for half a minute.
         """
         connection = await _patiently(partial(NatsConnection.connect, _settings(settings, user)), clock)
         try:
-            opened = partial(JetStreamLog.open, connection, names.mail_stream, follower_bounds=_FOLLOWER)
+            bounds = replace(_FOLLOWER, rest_s=rest_s)
+            opened = partial(JetStreamLog.open, connection, names.mail_stream, follower_bounds=bounds)
             mail = await _patiently(opened, clock)
             keys = await _patiently(partial(JetStreamLog.open, connection, names.keys_stream), clock)
         except BaseException:
@@ -79,6 +84,7 @@ def _settings(settings: NatsUserSettings, user: str) -> NatsSettings:
         nkey_seed=None if settings.user_key is None else bytes.fromhex(settings.user_key.text),
         inbox_prefix=f"_INBOX.{user}",
         tls=None if authority is None else ssl.create_default_context(cafile=str(authority)),
+        echo=False,  # a node knows what it tells the others
         request_timeout_s=settings.request_timeout,
     )
 

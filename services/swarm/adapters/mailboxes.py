@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -63,6 +63,7 @@ class SwarmMailboxes:
 
     Args:
         reader: the local store.
+        sync: has the disk take everything that the local store has by now.
         projection: keeps it level with the log.
         log: what is written to.
         drafter: makes what is written.
@@ -84,6 +85,7 @@ class SwarmMailboxes:
         self,
         *,
         reader: Reader,
+        sync: Callable[[], Awaitable[None]],
         projection: Projection,
         log: EventLog,
         drafter: Drafter,
@@ -98,6 +100,7 @@ class SwarmMailboxes:
         self.refused = 0
         self.unopened = 0
         self._reader = reader
+        self._sync = sync
         self._projection = projection
         self._log = log
         self._drafter = drafter
@@ -149,7 +152,7 @@ class SwarmMailboxes:
             return await self._carry_out(place, inquiry, stay)
         except LogFull as error:
             raise Refused(503, _FULL) from error
-        except (EventLogError, BodyGone, KeyGone, TimeoutError) as error:
+        except (EventLogError, BodyGone, KeyGone, OSError) as error:  # of the disk, or too late
             raise Refused(503, BUSY) from error
         finally:
             self._inquiries.close(inquiry)
@@ -162,7 +165,9 @@ class SwarmMailboxes:
             decision, last_sequence = await self._decide_level(place, inquiry.command, last_sequence)
         if not decision.events:
             self._inquiries.ask(inquiry, (), last_sequence)
-            return await self._answers(inquiry, stay)
+            answer = await self._answers(inquiry, stay)
+            await self._sync()  # what it rests on may have been folded for another node's client
+            return answer
         if not decision.guarded:
             try:
                 return await self._answers(inquiry, stay, await self._append_freely(place, inquiry, decision))

@@ -119,6 +119,7 @@ class MailRuntime:
         drafter = Drafter(store.reader, self._keys, clock, bounds.retention, margin_s=settings.margin_s)
         self.mailboxes = SwarmMailboxes(
             reader=store.reader,
+            sync=store.sync,
             projection=self.projection,
             log=mail,
             drafter=drafter,
@@ -158,6 +159,7 @@ class MailRuntime:
         for projection in projections.values():
             projection.observe(self._on_folded)
         self.projection.observe(self.witness.folded)
+        self.projection.sync_if(self.witness.is_asked_here)
         self.following.observe(self._on_following)
 
     async def run(self) -> None:

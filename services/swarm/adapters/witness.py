@@ -49,6 +49,7 @@ class Note:
         mailbox: tag of the mailbox.
         command: what the result is computed from.
         answer: takes the result.
+        here: whether this node itself waits, so that its disk must have what it answers for.
     """
 
     token: bytes
@@ -57,6 +58,7 @@ class Note:
     mailbox: bytes
     command: Command
     answer: Answer
+    here: bool = False
     expires: float = 0.0
     folded: dict[bytes, Changes] = field(default_factory=dict)
 
@@ -132,6 +134,13 @@ class Witness:
                 note.folded[event_id] = early[1]
         if len(note.folded) == len(note.events):
             self._answer(note)
+
+    def is_asked_here(self, arrivals: Arrivals) -> bool:
+        """Tell whether this node itself waits for one of these events."""
+        if isinstance(arrivals.events, FirstStores):
+            return False
+        awaited = self._awaited
+        return any((note := awaited.get(event.event_id)) is not None and note.here for event in arrivals.events)
 
     def has_folded(self, token: bytes, event_id: bytes) -> bool:
         """Tell whether an event that a note is about is folded."""

@@ -19,8 +19,8 @@ from services.swarm.projections.bulk import bulk_work
 class FoldingStore(Protocol):
     """The part of the local store that a projection writes to."""
 
-    def fold(self, arrivals: Arrivals) -> Awaitable[Sequence[Changes | None]]:
-        """Fold arrivals; when that is on the disk, say what each event changed, if it is young and new."""
+    def fold(self, arrivals: Arrivals, *, synced: bool) -> Awaitable[Sequence[Changes | None]]:
+        """Fold arrivals; when that is committed, and synced if asked for, say what each young new event changed."""
         ...
 
 
@@ -32,7 +32,7 @@ class Decoder(Protocol):
         ...
 
 
-#: Told of arrivals once they are on the disk, and what each of them changed (nothing of ``FirstStores``).
+#: Told of arrivals once they are committed, and what each of them changed (nothing of ``FirstStores``).
 Observer = Callable[[Arrivals, Sequence[Changes | None]], None]
 
 
@@ -46,7 +46,7 @@ class ProjectionSettings:
             commit costs the same whether it holds one event or twenty. Who stores alone never waits for others.
         gather_most_s: it gathers no longer than this.
         gathered: a batch of so many events need not gather.
-        ahead: batches handed to the store and not yet on the disk ...
+        ahead: batches handed to the store and not yet committed ...
         ahead_behind: ... and so many while more waits in the log: they share a transaction.
         idle_position_s: how often a position that moved without events is written.
     """
@@ -76,7 +76,7 @@ class Projection:
         settings: its pace.
 
     Attributes:
-        position: everything followed is on this node's disk up to this sequence of the log.
+        position: everything followed is in this node's store up to this sequence of the log.
         following: whether anything is followed now; if not, the position stands still.
         behind: events that wait in the log, as far as it said.
         unreadable: events skipped because they could not be read.
@@ -103,6 +103,7 @@ class Projection:
         self._clock = clock
         self._settings = settings or ProjectionSettings()
         self._observers: list[Observer] = []
+        self._is_asked_here: Callable[[Arrivals], bool] = _never
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._numbers = count()
         self._written = 0.0
@@ -115,6 +116,10 @@ class Projection:
     def observe(self, observer: Observer) -> None:
         """Have every batch reported; the observer must not raise."""
         self._observers.append(observer)
+
+    def sync_if(self, is_asked_here: Callable[[Arrivals], bool]) -> None:
+        """Have arrivals synced that this node answers for; the log has the others on its disk, should this one fail."""
+        self._is_asked_here = is_asked_here
 
     def see_end(self, end: int, now_ms: int) -> None:
         """Hear where the log ended at a moment: if all of that is folded, nothing older can still arrive."""
@@ -217,7 +222,7 @@ class Projection:
         self._handed = max(self._handed, arrivals.position)
         self._folding += 1
         try:
-            return await self._store.fold(arrivals)
+            return await self._store.fold(arrivals, synced=self._is_asked_here(arrivals))
         finally:
             self._folding -= 1
 
@@ -236,6 +241,10 @@ class Projection:
             runs = self._decode(events, young_since_ns=young_since_ns)
         self.unreadable += len(events) - sum(map(len, runs))
         return runs
+
+
+def _never(_: Arrivals) -> bool:
+    return False
 
 
 def _last_sequence(run: list[Arrived] | FirstStores) -> int:

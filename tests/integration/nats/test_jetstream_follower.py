@@ -21,12 +21,14 @@ pytestmark = pytest.mark.asyncio(loop_factories=["uvloop"])
 WITHIN_S = 20.0
 
 
-async def opened(nats: NatsConnection, net: str, *, patience_s: float = 0.5, window: int = 4096) -> JetStreamLog:
+async def opened(
+    nats: NatsConnection, net: str, *, patience_s: float = 0.5, window: int = 4096, rest_s: float = 0.0
+) -> JetStreamLog:
     stream = f"TEST_{net}"
     await ensure_stream(
         nats, StreamPlan(name=stream, subjects=(f"{net}.>",), max_bytes=50_000_000, max_event_bytes=20_000)
     )
-    bounds = FollowerBounds(heartbeat_s=0.1, patience_s=patience_s, window=window)
+    bounds = FollowerBounds(heartbeat_s=0.1, patience_s=patience_s, window=window, rest_s=rest_s)
     return await JetStreamLog.open(nats, stream, append_timeout_s=WITHIN_S, follower_bounds=bounds)
 
 
@@ -216,4 +218,37 @@ async def test_a_restart_is_answered_on_the_new_connection_and_not_by_missed_hea
         await append_many(log, "n.a", 1)
         assert await waiting == [4]
     await patient.close()
+    await log.close()
+
+
+@pytest.mark.parametrize("window", [4, 4096])
+async def test_one_who_rests_gets_everything_in_order(nats: NatsConnection, network_id: str, window: int) -> None:
+    log = await opened(nats, network_id, window=window, rest_s=0.01)
+    await ensure_follower(nats, f"TEST_{network_id}", "f", [f"{network_id}.>"])
+    follower = log.follow("f", [f"{network_id}.>"], after=0)
+    for number in range(3):
+        await append_many(log, f"{network_id}.a", 10)
+        assert await collect(follower, 10) == list(range(1 + 10 * number, 11 + 10 * number))
+    large = [log.append(f"{network_id}.a", bytes(19_000)) for _ in range(12)]
+    assert await collect(follower, 12) == await asyncio.gather(*large)
+    await log.close()
+
+
+async def test_while_one_rests_the_server_delivers_nothing(nats: NatsConnection, network_id: str) -> None:
+    log = await opened(nats, network_id, rest_s=2.0)
+    stream = f"TEST_{network_id}"
+    await ensure_follower(nats, stream, "f", [f"{network_id}.>"])
+    follower = log.follow("f", [f"{network_id}.>"], after=0)
+    await append_many(log, f"{network_id}.a", 2)
+    assert await collect(follower, 2) == [1, 2]
+    waiting = asyncio.ensure_future(collect(follower, 2))
+
+    async def delivered() -> int:
+        info = await jetstream_api.ask(nats, f"CONSUMER.INFO.{stream}.f")
+        return int(info["delivered"]["stream_seq"])
+
+    for _ in range(2):
+        await append_many(log, f"{network_id}.a", 1)
+        assert await delivered() == 2
+    assert await waiting == [3, 4], "both in one delivery, once the rest is over"
     await log.close()

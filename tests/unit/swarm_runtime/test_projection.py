@@ -44,13 +44,15 @@ class FlakyStore:
         self.store = store
         self.full = 0
         self.folds: list[Arrivals] = []
+        self.synced: list[bool] = []
 
-    async def fold(self, arrivals: Arrivals) -> list[Changes | None]:
+    async def fold(self, arrivals: Arrivals, *, synced: bool) -> list[Changes | None]:
         self.folds.append(arrivals)
+        self.synced.append(synced)
         if self.full:
             self.full -= 1
             raise sqlite3.OperationalError("database or disk is full")
-        return await self.store.fold(arrivals)
+        return await self.store.fold(arrivals, synced=synced)
 
 
 class Lab:
@@ -86,7 +88,16 @@ async def lab(store: LocalStore) -> AsyncIterator[Lab]:
         await asyncio.gather(made.task, return_exceptions=True)
 
 
-async def test_events_are_on_the_disk_before_anybody_hears_of_them(lab: Lab) -> None:
+async def test_what_this_node_answers_for_is_synced_and_nothing_else(lab: Lab) -> None:
+    lab.projection.sync_if(lambda arrivals: 2 in sequences_of(arrivals.events))
+    lab.start()
+    for number in range(1, 4):
+        await lab.log.append(SUBJECT, payload(number))
+        await lab.reached(number)
+    assert lab.store.synced == [False, True, False]
+
+
+async def test_events_are_committed_before_anybody_hears_of_them(lab: Lab) -> None:
     lab.start()
     for number in range(1, 6):
         await lab.log.append(SUBJECT, payload(number))

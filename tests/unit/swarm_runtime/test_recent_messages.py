@@ -114,7 +114,7 @@ async def test_a_transaction_that_fails_leaves_them_alone(
 ) -> None:
     await fold(arrive(1, stored(1)))
     gone = Deleted((DeletedMessage(bytes([1]) * 32, 0, (1,)),))
-    events = [arrive(2, stored(2)), arrive(3, gone), arrive(4, stored(4))._replace(sealed=None)]
+    events = [arrive(2, stored(2)), arrive(3, gone), arrive(4, stored(4))._replace(period=None)]
     with pytest.raises(sqlite3.IntegrityError):
         await store.fold(Arrivals("main", events, 4, 1))
     assert listed(store) == [1]

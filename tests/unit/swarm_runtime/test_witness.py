@@ -38,9 +38,10 @@ class Lab:
         self.at.position = arrived[-1].sequence
         self.witness.folded(Arrivals("main", arrived, self.at.position, 0), changes)
 
-    def ask(self, token: bytes, command: Any, events: list[int], position: int = 0) -> None:
+    def ask(self, token: bytes, command: Any, events: list[int], position: int = 0, *, here: bool = False) -> None:
         ids = tuple(number.to_bytes(16, "big") for number in events)
-        self.witness.take(Note(token, ids, position, TAG, command, lambda *answer: self.answers.append(answer)))
+        note = Note(token, ids, position, TAG, command, lambda *answer: self.answers.append(answer), here=here)
+        self.witness.take(note)
 
 
 @pytest.fixture
@@ -50,6 +51,17 @@ def lab(store: LocalStore, clock: ManualClock, fold: Any, arrive: Any) -> Lab:
 
 def store_command(number: int) -> Store:
     return Store(b"", 0, bytes([number]) * 32, b"", 0, 0)
+
+
+async def test_what_this_node_itself_is_asked_for_is_known(lab: Lab, stored: Any, arrive: Any) -> None:
+    lab.ask(b"theirs", store_command(1), [7])
+    lab.ask(b"own", store_command(2), [8], here=True)
+    batches = {n: Arrivals("main", [arrive(n, stored(n))], n, 0) for n in (7, 8, 9)}
+    assert {n for n, batch in batches.items() if lab.witness.is_asked_here(batch)} == {8}
+    both = Arrivals("main", [arrive(n, stored(n)) for n in (7, 8)], 8, 0)
+    assert lab.witness.is_asked_here(both)
+    await lab.fold((8, stored(2)))
+    assert not lab.witness.is_asked_here(batches[8])
 
 
 async def test_a_note_before_the_event(lab: Lab, stored: Any) -> None:

@@ -29,7 +29,7 @@ class CustodianSettings:
 
     Attributes:
         per_second: copies erased per second, at most: each costs the log milliseconds, and everybody waits meanwhile.
-        read_every_s: how often new events are looked at.
+        read_every_s: how often it is looked whether something is due; the log may rest as long between readings.
         key_period_ms: length of a sealing period; a network constant.
         key_grace_ms: a key is erased so long after its period, for clocks that differ.
         check_s: how often the log is checked to be the one that is known.
@@ -138,7 +138,6 @@ class Custodian:
         try:
             async for batch in follower:
                 self._note(batch)
-                await self._clock.sleep(0 if batch.pending else self._settings.read_every_s)
         finally:
             await follower.close()
 

@@ -31,6 +31,6 @@ def end(connection: sqlite3.Connection, folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA user_version = {schema.VERSION}")

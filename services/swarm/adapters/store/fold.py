@@ -18,6 +18,10 @@ from services.swarm.projections.arrivals import Anchor, Arrivals, Arrived, First
 from services.swarm.projections.bulk import bulk_work
 
 _NS_PER_MS: Final = 1_000_000
+#: Up to so many bytes are folded in less than a few milliseconds; those of an event that is no store count for many,
+#: since it changes as many messages as it names.
+_SMALL: Final = 64 * 1024
+_CHANGES_COUNT: Final = 32
 
 
 class OutOfOrder(Exception):
@@ -52,6 +56,14 @@ class Fold:
         """Leave nothing out of the tables, and drop what is remembered of them: somebody else will change them."""
         self.recent.index_all(connection)
         self._groups = None
+
+    def small_size(self, arrivals: Arrivals) -> int | None:
+        """Return how many bytes folding some arrivals will write; ``None`` if it may last."""
+        events = arrivals.events
+        if isinstance(events, FirstStores) or not self.recent.has_room(len(events)):
+            return None
+        size = sum(len(a.sealed) + _CHANGES_COUNT * len(a.payload) for a in events)
+        return size if size <= _SMALL else None
 
     def apply(self, connection: sqlite3.Connection, arrivals: Arrivals) -> list[Changes | None]:
         """Fold what is new in ``arrivals`` and move the position.

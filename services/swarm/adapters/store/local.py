@@ -38,7 +38,7 @@ class StoreBounds:
 
 
 class LocalStore:
-    """One SQLite file, written by one thread. Made by ``open``; everything else is called in the event loop.
+    """One SQLite file, with one writer. Made by ``open``; everything else is called in the event loop.
 
     Attributes:
         reader: reads what is committed.
@@ -48,7 +48,12 @@ class LocalStore:
         self._folder = folder
         self._bounds = bounds
         self._fold = Fold(retention)
-        self._writer = Writer(opened.writer, self._fold.recent.commit, self._fold.roll_back)
+        self._writer = Writer(
+            opened.writer,
+            sync=lambda: schema.sync(folder),
+            on_commit=self._fold.recent.commit,
+            on_rollback=self._fold.roll_back,
+        )
         self.reader = Reader(opened.reader, self._fold.recent.committed)
         self._empty = opened.empty
         self._filling = False
@@ -70,8 +75,8 @@ class LocalStore:
         """Whether bytes of removed messages are still in the files."""
         return self._fold.overwritten
 
-    async def fold(self, arrivals: Arrivals) -> list[Changes | None]:
-        """Fold arrivals; the result, see ``Fold.apply``, comes when it is on the disk.
+    async def fold(self, arrivals: Arrivals, *, synced: bool = True) -> list[Changes | None]:
+        """Fold arrivals; the result, see ``Fold.apply``, comes when they are committed, and if asked for, synced.
 
         While much waits in the log an empty store is filled: until it is level, it is not on the disk for good, the
         reader finds nothing, and nobody is told what has changed.
@@ -82,13 +87,22 @@ class LocalStore:
             self.reader.change_to(schema.open_empty())
             ready = self._writer.run_alone(filling.begin)
         self._empty = False
-        folded = self._writer.run(lambda connection: self._fold.apply(connection, arrivals))
+        folded = self._folded(arrivals, synced=synced)
         if ready is not None:
             await ready
         changes = await folded
         if not arrivals.behind:
             await self.end_filling()
         return [None] * len(changes) if self._filling else changes
+
+    def _folded(self, arrivals: Arrivals, *, synced: bool) -> asyncio.Future[list[Changes | None]]:
+        def apply(connection: sqlite3.Connection) -> list[Changes | None]:
+            return self._fold.apply(connection, arrivals)
+
+        size = None if self._filling else self._fold.small_size(arrivals)
+        if size is None:
+            return self._writer.run(apply, synced=synced)
+        return self._writer.run_small(apply, size=size, synced=synced)
 
     async def end_filling(self) -> None:
         """Have everything that is folded on the disk for good, and readable; before anybody relies on it."""
@@ -98,9 +112,13 @@ class LocalStore:
                 self.reader.change_to(schema.open_for_reading(self._folder, self._bounds.reader_cache_bytes))
                 self._filling = False
 
+    async def sync(self) -> None:
+        """Have the disk take everything that is folded by now."""
+        await self._writer.run(lambda _: None)
+
     def progress(self) -> asyncio.Future[list[Progress]]:
         """Return how far which shards are folded."""
-        return self._writer.run(load_progress)
+        return self._writer.run(load_progress, synced=False)
 
     async def follow(self, followed: Mapping[str, frozenset[int]], incarnation: str) -> dict[str, int]:
         """Hold exactly these shards from now on: forget others, begin with new ones. Nothing may be folded meanwhile.
@@ -133,7 +151,7 @@ class LocalStore:
 
     def kept_keys(self) -> asyncio.Future[list[tuple[int, bytes]]]:
         """Return the body keys that this node knows: periods and keys, in the order in which it learnt them."""
-        return self._writer.run(kept_keys)
+        return self._writer.run(kept_keys, synced=False)
 
     def keep_key(self, period: int, key: bytes) -> asyncio.Future[None]:
         """Keep a body key."""

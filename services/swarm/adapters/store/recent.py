@@ -46,7 +46,7 @@ class RecentMessages:
         most: bound on how many wait when a batch ends.
 
     Attributes:
-        committed: those messages by their mailbox's tag, oldest first, as they are on the disk. Who reads them takes
+        committed: those messages by their mailbox's tag, oldest first, as they are in the tables. Who reads them takes
             them before looking at the tables, and leaves out those that the counters there say are indexed.
     """
 
@@ -57,6 +57,10 @@ class RecentMessages:
         self._count = 0
         self._committed_count = 0
         self._full: set[bytes] = set()
+
+    def has_room(self, count: int) -> bool:
+        """Tell whether so many more messages can wait to be indexed."""
+        return self._count + count <= self._most
 
     def add(self, tag: bytes, recent: Recent) -> None:
         """Leave a message to be indexed later."""
@@ -94,7 +98,7 @@ class RecentMessages:
             connection.execute("UPDATE indexed SET message = ?", (last_id,))
 
     def commit(self) -> None:
-        """Take what was changed for true: it is on the disk."""
+        """Take what was changed for true: it is committed."""
         for tag, messages in self._changed.items():
             if messages:
                 self.committed[tag] = messages

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 from typing import Final
@@ -134,7 +135,7 @@ def open_for_writing(folder: Path, cache_bytes: int) -> sqlite3.Connection:
         version = 0
     connection.execute("PRAGMA secure_delete = ON")
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA synchronous = NORMAL")  # what must be on the disk is synced by ``sync``
     connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
     if version == 0:
@@ -142,6 +143,23 @@ def open_for_writing(folder: Path, cache_bytes: int) -> sqlite3.Connection:
     # What a crash left in the write-ahead log may hold bytes that were deleted since.
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return connection
+
+
+def sync(folder: Path) -> None:
+    """Have the disk take every transaction that is committed in the store.
+
+    Raises:
+        OSError: it does not.
+    """
+    # Committed pages that are not in the file yet lie in the write-ahead log; a checkpoint syncs what it moves.
+    try:
+        descriptor = os.open(folder / f"{FILE}-wal", os.O_RDWR)
+    except FileNotFoundError:
+        return  # a store that is being filled has none, and nobody relies on it
+    try:
+        os.fdatasync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def open_for_reading(folder: Path, cache_bytes: int) -> sqlite3.Connection:
