@@ -21,12 +21,13 @@ class _Waiting:
 
 
 class Stay:
-    """One command's time from its beginning to its answer; made by ``Entrance.begin``."""
+    """The time of a command, or of several at once, from its beginning to its answer; made by ``Entrance.begin``."""
 
-    __slots__ = ("_begun", "_entrance", "_has_place")
+    __slots__ = ("_begun", "_commands", "_entrance", "_has_place")
 
-    def __init__(self, entrance: Entrance, begun: float) -> None:
+    def __init__(self, entrance: Entrance, commands: int, begun: float) -> None:
         self._entrance = entrance
+        self._commands = commands
         self._begun = begun
         self._has_place = True
 
@@ -34,18 +35,18 @@ class Stay:
         """Give the place back: the work is done, the command may wait for other members yet."""
         if self._has_place:
             self._has_place = False
-            self._entrance.take_back(since=self._begun)
+            self._entrance.take_back(self._commands, since=self._begun)
 
     def stand_aside(self) -> None:
         """Give the place back because the command waits for something else than room; how long says nothing."""
         if self._has_place:
             self._has_place = False
-            self._entrance.take_back(since=None)
+            self._entrance.take_back(self._commands, since=None)
 
     def end(self) -> None:
         """Be answered, whatever came of it."""
         self.stand_aside()
-        self._entrance.see_off()
+        self._entrance.see_off(self._commands)
 
 
 class Entrance:
@@ -128,22 +129,22 @@ class Entrance:
         places.left = 0
         self._call()
 
-    def begin(self, places: Places) -> Stay:
-        """Begin on one of the places; there is one left."""
-        places.left -= 1
-        return Stay(self, self._loop.time())
+    def begin(self, places: Places, commands: int = 1) -> Stay:
+        """Begin on so many of the places at once; there are as many left."""
+        places.left -= commands
+        return Stay(self, commands, self._loop.time())
 
-    def take_back(self, *, since: float | None) -> None:
-        """Take back a command's place, and learn from when it has had it if that tells something."""
+    def take_back(self, commands: int, *, since: float | None) -> None:
+        """Take back commands' places, and learn from when they have had them if that tells something."""
         if since is not None:
             now = self._loop.time()
             self._limit.learn(now, now - since, self.under_way)
-        self.under_way -= 1
+        self.under_way -= commands
         self._call()
 
-    def see_off(self) -> None:
-        """Count a command as answered."""
-        self.in_flight -= 1
+    def see_off(self, commands: int) -> None:
+        """Count commands as answered."""
+        self.in_flight -= commands
         self._call()
 
     def _has_room(self, commands: int) -> bool:

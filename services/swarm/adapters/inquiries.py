@@ -11,8 +11,8 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from services.swarm.adapters.receipt_post import TOKEN_BYTES
-from services.swarm.adapters.witness import Note, Witness
-from services.swarm.domain.commands import Command
+from services.swarm.adapters.witness import Note, Part, Witness
+from services.swarm.domain.commands import Asked, Stores
 from services.swarm.domain.ports import MemberAnswer, SwarmAnswer
 
 _TIMED_OUT: Final[MemberAnswer] = {"failed": True, "timeout": True}
@@ -28,16 +28,16 @@ def _nothing() -> None:
 
 
 class Inquiry:
-    """One command's answers, as they come in.
+    """The answers to one command, or to several stores at once, as they come in.
 
     Args:
         command: what is carried out.
-        mailbox: tag of its mailbox.
+        mailbox: tag of its mailbox; of no meaning for several stores.
         others: members other than this node, by the hex of their key.
         awaited: those of them worth waiting for.
     """
 
-    def __init__(self, command: Command, mailbox: bytes, others: Sequence[str], awaited: Iterable[str]) -> None:
+    def __init__(self, command: Asked, mailbox: bytes, others: Sequence[str], awaited: Iterable[str]) -> None:
         self.token = os.urandom(TOKEN_BYTES)
         self.command = command
         self.mailbox = mailbox
@@ -45,26 +45,27 @@ class Inquiry:
         self.awaited = set(awaited)
         #: Ids of the events that were asked about last.
         self.events: tuple[bytes, ...] = ()
-        self.answers: dict[str, MemberAnswer] = {}
+        #: What other members sent, whatever it is.
+        self.answers: dict[str, Any] = {}
         #: This node's own answer: its store has folded the events.
-        self.own: MemberAnswer | None = None
-        self._appended: asyncio.Future[int] | None = None
+        self.own: Part | None = None
+        self._appended: asyncio.Future[Any] | None = None
         self._wait: _Wait | None = None
 
-    def hear(self, member: str, answer: MemberAnswer) -> None:
+    def hear(self, member: str, answer: Any) -> None:
         """Take another member's answer."""
         self.answers[member] = answer
         self.awaited.discard(member)
         self._see()
 
-    def hear_own(self, answer: MemberAnswer) -> None:
+    def hear_own(self, answer: Part) -> None:
         """Take this node's answer."""
         if self.own is None:
             self.own = answer
             self._see()
 
-    def wait(self, wait: _Wait, appended: asyncio.Future[int] | None) -> None:
-        """Have a wait end when its part of the answers is there, and the log has acknowledged an append, if given."""
+    def wait(self, wait: _Wait, appended: asyncio.Future[Any] | None) -> None:
+        """Have a wait end when its part of the answers is there, and the log has acknowledged appends, if given."""
         self._wait = wait
         self._appended = appended
         if appended is not None:
@@ -85,7 +86,7 @@ class Inquiry:
         wait.future.set_result(None)
         return True
 
-    def _on_appended(self, appended: asyncio.Future[int]) -> None:
+    def _on_appended(self, appended: asyncio.Future[Any]) -> None:
         if not appended.cancelled() and (error := appended.exception()) is not None:
             if self._wait is not None and not self._wait.future.done():
                 self._wait.future.set_exception(error)
@@ -147,12 +148,12 @@ class Inquiries:
         """How many members let inquiries pass lately."""
         return len(self._misses)
 
-    def open(self, command: Command, mailbox: bytes, members: Sequence[str]) -> Inquiry:
+    def open(self, command: Asked, mailbox: bytes, members: Sequence[str]) -> Inquiry:
         """Begin an inquiry; nothing is asked yet.
 
         Args:
             command: what is carried out.
-            mailbox: tag of its mailbox.
+            mailbox: tag of its mailbox; of no meaning for several stores.
             members: all members of the swarm, by the hex of their key.
         """
         others = [member for member in members if member != self._own_key]
@@ -162,7 +163,7 @@ class Inquiries:
         return inquiry
 
     def ask(
-        self, inquiry: Inquiry, events: Sequence[bytes], position: int, *, after: asyncio.Future[int] | None = None
+        self, inquiry: Inquiry, events: Sequence[bytes], position: int, *, after: asyncio.Future[Any] | None = None
     ) -> None:
         """Ask all members, or ask anew because other events carry out the command after all.
 
@@ -170,7 +171,7 @@ class Inquiries:
             inquiry: whose answers.
             events: ids of the events that carry it out, those of earlier attempts that were appended included.
             position: without events: what must be folded before the answer.
-            after: an append whose acknowledgement the other members are told behind, since they need not know before:
+            after: appends whose acknowledgement the other members are told behind, since they need not know before:
                 until then everybody's time belongs to the log.
         """
         inquiry.events = tuple(events)
@@ -185,7 +186,7 @@ class Inquiries:
         else:
             after.add_done_callback(partial(self._tell, note))
 
-    def _tell(self, note: Note, appended: asyncio.Future[int]) -> None:
+    def _tell(self, note: Note, appended: asyncio.Future[Any]) -> None:
         if not appended.cancelled() and appended.exception() is None:
             self._send_note(note)
 
@@ -195,16 +196,16 @@ class Inquiries:
         *,
         own_s: float,
         others_s: float,
-        appended: asyncio.Future[int] | None = None,
+        appended: asyncio.Future[Any] | None = None,
         on_held: Callable[[], None] = _nothing,
-    ) -> SwarmAnswer:
-        """Wait for the answers.
+    ) -> list[SwarmAnswer]:
+        """Wait for the answers: those to one command, or to each of several stores.
 
         Args:
             inquiry: whose.
             own_s: seconds to wait for this node's own.
             others_s: seconds to wait for the others' from now on.
-            appended: an append whose acknowledgement is waited for as well.
+            appended: appends whose acknowledgement is waited for as well.
             on_held: called when only other members' answers are missing, if not before; maybe several times.
 
         Raises:
@@ -214,10 +215,18 @@ class Inquiries:
         loop = asyncio.get_running_loop()
         now = loop.time()
         await self._wait(inquiry, _Wait(loop.create_future(), on_held, False, now + own_s, now + others_s), appended)
-        own = inquiry.own
-        assert own is not None
-        silent = {member: dict(_TIMED_OUT) for member in inquiry.others if member not in inquiry.answers}
-        return SwarmAnswer({self._own_key: own, **inquiry.answers, **silent}, own)
+        own = _results(inquiry.own, inquiry)
+        heard = {member: _results(answer, inquiry) for member, answer in inquiry.answers.items()}
+        silent = [member for member in inquiry.others if member not in heard]
+        answers = []
+        for number, result in enumerate(own):
+            members = {self._own_key: result}
+            for member, results in heard.items():
+                members[member] = results[number]
+            for member in silent:
+                members[member] = dict(_TIMED_OUT)
+            answers.append(SwarmAnswer(members, result))
+        return answers
 
     async def folded(self, inquiry: Inquiry, *, own_s: float) -> None:
         """Wait for this node's own answer.
@@ -229,7 +238,7 @@ class Inquiries:
         until = loop.time() + own_s
         await self._wait(inquiry, _Wait(loop.create_future(), _nothing, True, until, until), None)
 
-    async def _wait(self, inquiry: Inquiry, wait: _Wait, appended: asyncio.Future[int] | None) -> None:
+    async def _wait(self, inquiry: Inquiry, wait: _Wait, appended: asyncio.Future[Any] | None) -> None:
         inquiry.wait(wait, appended)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_LOOK_S, self._look)
@@ -260,15 +269,24 @@ class Inquiries:
         if inquiry is not None and member in inquiry.others:
             inquiry.hear(member, _read(answer))
 
-    def _take_own(self, token: bytes, answer: MemberAnswer) -> None:
+    def _take_own(self, token: bytes, answer: Part) -> None:
         inquiry = self._open.get(token)
         if inquiry is not None:
             inquiry.hear_own(answer)
 
 
-def _read(answer: bytes) -> MemberAnswer:
+def _read(answer: bytes) -> Any:
     try:
-        found: Any = orjson.loads(answer)
+        return orjson.loads(answer)
     except orjson.JSONDecodeError:
-        return dict(_UNREADABLE)
-    return found if isinstance(found, dict) else dict(_UNREADABLE)
+        return None
+
+
+def _results(answer: Any, inquiry: Inquiry) -> list[MemberAnswer]:
+    """Return a member's result of each command; what is none is said to be unreadable."""
+    command = inquiry.command
+    count = len(command.stores) if isinstance(command, Stores) else 1
+    results = answer if isinstance(command, Stores) else [answer]
+    if not isinstance(results, list) or len(results) != count:
+        return [dict(_UNREADABLE) for _ in range(count)]
+    return [result if isinstance(result, dict) else dict(_UNREADABLE) for result in results]

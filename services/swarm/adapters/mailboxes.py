@@ -7,7 +7,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final, NamedTuple
 from weakref import WeakValueDictionary
 
 from services.chassis.clock import Clock
@@ -19,8 +19,9 @@ from services.swarm.adapters.mailbox_subjects import MailboxSubjects, Place
 from services.swarm.adapters.sealing import KeyGone, PeriodKeys
 from services.swarm.adapters.store.reader import Reader
 from services.swarm.domain.admission import AdaptiveLimit, Places
-from services.swarm.domain.commands import Command
+from services.swarm.domain.commands import Command, Store, Stores
 from services.swarm.domain.decide import Decision, decide
+from services.swarm.domain.events import Event
 from services.swarm.domain.policies import Quotas, Retention
 from services.swarm.domain.ports import Message, Page, Refused, SwarmAnswer
 from services.swarm.projections.projection import Projection
@@ -56,6 +57,14 @@ class MailboxSettings:
     tries: int = 24
     quotas: Quotas = field(default_factory=Quotas)
     retention: Retention = field(default_factory=Retention)
+
+
+class _First(NamedTuple):
+    """A message's first store, decided."""
+
+    command: Store
+    place: Place
+    event: Event
 
 
 class SwarmMailboxes:
@@ -140,6 +149,66 @@ class SwarmMailboxes:
         self.answered += 1
         return answer
 
+    async def store_all(self, commands: Sequence[Store], places: Places | None = None) -> list[SwarmAnswer | Refused]:
+        """See ``Mailboxes.store_all``: first stores share what an answer costs, all others are carried out as ever."""
+        outcomes: dict[int, SwarmAnswer | Refused] = {}
+        firsts: dict[int, _First] = {}
+        for number, command in enumerate(commands):
+            place = self._subjects.place(command.account)
+            try:
+                decision, _ = self._decide(place, command)
+            except Refused as refused:
+                self.refused += 1
+                outcomes[number] = refused
+            else:
+                if decision.events and not decision.guarded:
+                    firsts[number] = _First(command, place, decision.events[0])
+        if places is not None and 1 < len(firsts) <= places.left:
+            together = await self._store_together(list(firsts.values()), self.entrance.begin(places, len(firsts)))
+            outcomes.update(zip(firsts, together, strict=False))
+        alone = [number for number in range(len(commands)) if number not in outcomes]
+        outcomes.update(
+            zip(alone, await asyncio.gather(*(self._outcome(commands[n], places) for n in alone)), strict=True)
+        )
+        return [outcomes[number] for number in range(len(commands))]
+
+    async def _outcome(self, command: Command, places: Places | None) -> SwarmAnswer | Refused:
+        try:
+            return await self.execute(command, places)
+        except Refused as refused:
+            return refused
+
+    async def _store_together(self, firsts: Sequence[_First], stay: Stay) -> Sequence[SwarmAnswer | Refused]:
+        """Append first stores and ask for all at once; nothing comes back if it is not known what became of them."""
+        asked = Stores(tuple(first.command for first in firsts))
+        inquiry = self._inquiries.open(asked, b"", self._members())
+        try:
+            drafts = [await self._drafter.draft(first.place, first.event) for first in firsts]
+            appended = asyncio.gather(
+                *(
+                    self._log.append(first.place.subject, draft.payload, ttl_s=draft.ttl_s)
+                    for first, draft in zip(firsts, drafts, strict=True)
+                )
+            )
+            self._inquiries.ask(inquiry, [draft.event_id for draft in drafts], 0, after=appended)
+            answers = await self._answers(inquiry, stay, appended)
+        except LogUnavailable as error:
+            if error.maybe_stored:
+                return ()
+            refused = Refused(503, BUSY)
+        except LogFull:
+            refused = Refused(503, _FULL)
+        except (EventLogError, KeyGone, OSError):
+            refused = Refused(503, BUSY)
+        else:
+            self.answered += len(firsts)
+            return answers
+        finally:
+            self._inquiries.close(inquiry)
+            stay.end()
+        self.refused += len(firsts)
+        return [refused] * len(firsts)
+
     async def _enter(self, commands: int) -> Places:
         if self._projection.behind > self._settings.behind:
             self.entrance.turn_away(commands)
@@ -149,7 +218,7 @@ class SwarmMailboxes:
         place = self._subjects.place(command.account)
         inquiry = self._inquiries.open(command, place.tag, self._members())
         try:
-            return await self._carry_out(place, inquiry, stay)
+            return await self._carry_out(place, command, inquiry, stay)
         except LogFull as error:
             raise Refused(503, _FULL) from error
         except (EventLogError, BodyGone, KeyGone, OSError) as error:  # of the disk, or too late
@@ -158,19 +227,19 @@ class SwarmMailboxes:
             self._inquiries.close(inquiry)
             stay.end()
 
-    async def _carry_out(self, place: Place, inquiry: Inquiry, stay: Stay) -> SwarmAnswer:
+    async def _carry_out(self, place: Place, command: Command, inquiry: Inquiry, stay: Stay) -> SwarmAnswer:
         """Bring into the log what the command needs, and ask all members for their results."""
-        decision, last_sequence = self._decide(place, inquiry.command)
+        decision, last_sequence = self._decide(place, command)
         if decision.guarded and not decision.events:
-            decision, last_sequence = await self._decide_level(place, inquiry.command, last_sequence)
+            decision, last_sequence = await self._decide_level(place, command, last_sequence)
         if not decision.events:
             self._inquiries.ask(inquiry, (), last_sequence)
-            answer = await self._answers(inquiry, stay)
+            answer = await self._answer(inquiry, stay)
             await self._sync()  # what it rests on may have been folded for another node's client
             return answer
         if not decision.guarded:
             try:
-                return await self._answers(inquiry, stay, await self._append_freely(place, inquiry, decision))
+                return await self._answer(inquiry, stay, await self._append_freely(place, inquiry, decision))
             except LogUnavailable as error:
                 if not error.maybe_stored:
                     raise
@@ -178,12 +247,18 @@ class SwarmMailboxes:
         if turn.locked():
             stay.stand_aside()  # who crowds one mailbox is not to take the places of all the others
         async with turn:
-            await self._append_guarded(place, inquiry)
+            await self._append_guarded(place, command, inquiry)
             # The next in turn decides on what this one has done.
             await self._inquiries.folded(inquiry, own_s=self._settings.own_s)
-        return await self._answers(inquiry, stay)
+        return await self._answer(inquiry, stay)
 
-    async def _answers(self, inquiry: Inquiry, stay: Stay, appended: asyncio.Future[int] | None = None) -> SwarmAnswer:
+    async def _answer(self, inquiry: Inquiry, stay: Stay, appended: asyncio.Future[int] | None = None) -> SwarmAnswer:
+        (answer,) = await self._answers(inquiry, stay, appended)
+        return answer
+
+    async def _answers(
+        self, inquiry: Inquiry, stay: Stay, appended: asyncio.Future[Any] | None = None
+    ) -> list[SwarmAnswer]:
         settings = self._settings
         return await self._inquiries.answers(
             inquiry, own_s=settings.own_s, others_s=settings.members_s, appended=appended, on_held=stay.done
@@ -210,7 +285,7 @@ class SwarmMailboxes:
         self._inquiries.ask(inquiry, (draft.event_id,), 0, after=appended)
         return appended
 
-    async def _append_guarded(self, place: Place, inquiry: Inquiry) -> None:
+    async def _append_guarded(self, place: Place, command: Command, inquiry: Inquiry) -> None:
         """Decide and append, anew whenever somebody else was faster or it is not known whether an append worked.
 
         Raises:
@@ -225,7 +300,7 @@ class SwarmMailboxes:
             if turn:
                 # Members that change one mailbox at the same time get out of each other's way.
                 await self._clock.sleep(min(2**turn, _LONGEST_PAUSE_MS) / 1000 * random.random())  # noqa: S311 - no secret
-            decision, last_sequence = self._decide(place, inquiry.command)
+            decision, last_sequence = self._decide(place, command)
             done = [e for e in attempted if e in acknowledged or self._inquiries.has_folded(inquiry, e)]
             drafts = await self._drafter.drafts(place, decision.events)
             self._inquiries.ask(inquiry, [*done, *(draft.event_id for draft in drafts)], last_sequence)

@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager
 from naisho.protocol.encoding import to_base64
 from naisho.protocol.signing import SigningKey
 from services.swarm.domain.admission import Places
-from services.swarm.domain.commands import Command
+from services.swarm.domain.commands import Command, Store
 from services.swarm.domain.decide import decide
 from services.swarm.domain.events import Stored
 from services.swarm.domain.evolve import Changes, Mailbox, StateView, evolve
 from services.swarm.domain.policies import Quotas, Retention
-from services.swarm.domain.ports import MemberAnswer, Message, Page, SwarmAnswer
+from services.swarm.domain.ports import MemberAnswer, Message, Page, Refused, SwarmAnswer
 from services.swarm.domain.results import member_result, result_text
 from services.swarm.domain.retrieve_request import message_cost
 
@@ -67,6 +67,16 @@ class MemoryMailboxes:
         result = member_result(command, changes, StateView(self._mailboxes[account], now))
         members = {member.public.hex(): self._signed(member, command, result) for member in self._members}
         return SwarmAnswer(members, members[self._members[0].public.hex()])
+
+    async def store_all(self, commands: Sequence[Store], places: Places | None = None) -> list[SwarmAnswer | Refused]:
+        """See ``Mailboxes``."""
+        outcomes: list[SwarmAnswer | Refused] = []
+        for command in commands:
+            try:
+                outcomes.append(await self.execute(command, places))
+            except Refused as refused:
+                outcomes.append(refused)
+        return outcomes
 
     async def read(
         self, account: bytes, namespace: int, *, after: bytes | None, max_count: int | None, max_bytes: int

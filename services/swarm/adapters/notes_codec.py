@@ -7,7 +7,7 @@ from typing import Final
 from naisho.protocol.storage_texts import ExpireMode
 from services.swarm.domain.commands import (
     ALL,
-    Command,
+    Asked,
     Delete,
     DeleteAll,
     DeleteBefore,
@@ -16,6 +16,7 @@ from services.swarm.domain.commands import (
     Namespaces,
     Revoke,
     Store,
+    Stores,
     Unrevoke,
 )
 from services.swarm.events.v1 import receipts_pb2 as pb
@@ -32,10 +33,13 @@ class UnreadableNote(ValueError):
     """A note that this version cannot answer."""
 
 
-def put_command(note: pb.Note, command: Command) -> None:
-    """Write a command into a note."""
+def put_command(note: pb.Note, command: Asked) -> None:
+    """Write what is asked about into a note."""
     if isinstance(command, Store):
         note.store.hash = command.message_hash
+        return
+    if isinstance(command, Stores):
+        note.stores.hashes.extend(store.message_hash for store in command.stores)
         return
     note.account = command.account
     match command:
@@ -65,8 +69,8 @@ def put_command(note: pb.Note, command: Command) -> None:
             note.unrevoke.timestamp_ms = command.timestamp_ms
 
 
-def get_command(note: pb.Note) -> Command:
-    """Read the command of a note; a ``Store`` comes back with what its result needs alone.
+def get_command(note: pb.Note) -> Asked:
+    """Read what a note asks about; a ``Store`` comes back with what its result needs alone.
 
     Raises:
         UnreadableNote: it has none that this version knows.
@@ -74,7 +78,9 @@ def get_command(note: pb.Note) -> Command:
     account = note.account
     match note.WhichOneof("command"):
         case "store":
-            return Store(account, 0, note.store.hash, b"", 0, 0)
+            return _stored(note.store.hash)
+        case "stores" if len(note.stores.hashes) == len(note.events):
+            return Stores(tuple(map(_stored, note.stores.hashes)))
         case "delete":
             return Delete(account, tuple(note.delete.hashes))
         case "delete_all":
@@ -92,6 +98,10 @@ def get_command(note: pb.Note) -> Command:
             return Unrevoke(account, tuple(note.unrevoke.tokens), note.unrevoke.timestamp_ms)
         case _:
             raise UnreadableNote("a note without a command that is known here")
+
+
+def _stored(message_hash: bytes) -> Store:
+    return Store(b"", 0, message_hash, b"", 0, 0)
 
 
 _Chosen = pb.DeleteAllCommand | pb.DeleteBeforeCommand | pb.ExpireAllCommand

@@ -13,8 +13,7 @@ from services.chassis.nats.connection import NatsConnection, Subscription
 from services.chassis.nats.errors import NatsError
 from services.chassis.nats.names import NetworkNames
 from services.swarm.adapters.notes_codec import UnreadableNote, get_command, put_command
-from services.swarm.adapters.witness import Answer, Note
-from services.swarm.domain.ports import MemberAnswer
+from services.swarm.adapters.witness import Answer, Note, Part
 from services.swarm.events.v1 import receipts_pb2 as pb
 
 TOKEN_BYTES: Final = 8
@@ -102,7 +101,7 @@ class ReceiptPost:
             question = pb.LevelQuestion(node=self._own_key, token=token, position=position)
             self._publish(self._names.level(self._swarm), question.SerializeToString())
 
-    def _send_receipt(self, node: bytes, token: bytes, answer: MemberAnswer) -> None:
+    def _send_receipt(self, node: bytes, token: bytes, answer: Part) -> None:
         receipt = pb.Receipt(token=token, answer=orjson.dumps(answer))
         self._receipts.setdefault(node, []).append(receipt)
         self._sending(len(receipt.answer))

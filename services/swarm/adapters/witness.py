@@ -16,17 +16,19 @@ from typing import Final, Protocol
 from naisho.protocol.signing import SigningKey
 from services.chassis.clock import Clock
 from services.swarm.adapters.store.reader import Reader
-from services.swarm.domain.commands import Command, Store
+from services.swarm.domain.commands import Asked, Command, Store, Stores
 from services.swarm.domain.evolve import Changes
 from services.swarm.domain.ports import MemberAnswer
-from services.swarm.domain.results import member_result, result_text
+from services.swarm.domain.results import member_result, result_text, stores_results
 from services.swarm.projections.arrivals import Arrivals, FirstStores
 
 #: Most notes, and most events without one, that are remembered; beyond it the oldest are forgotten.
 _REMEMBERED: Final = 20_000
 
+#: A member's part of an answer: one result, or for several stores a list of them.
+Part = MemberAnswer | list[MemberAnswer]
 #: Takes the answer to a note.
-Answer = Callable[[bytes, MemberAnswer], None]
+Answer = Callable[[bytes, Part], None]
 
 
 class Position(Protocol):
@@ -46,8 +48,8 @@ class Note:
         token: 8 bytes, what the answer is known by; a second note with the same token replaces the first.
         events: ids of the events that carry out the command, in order.
         position: without events: answer when everything up to here is folded.
-        mailbox: tag of the mailbox.
-        command: what the result is computed from.
+        mailbox: tag of the mailbox; of no meaning for several stores.
+        command: what the result is computed from; several stores have an event each.
         answer: takes the result.
         here: whether this node itself waits, so that its disk must have what it answers for.
     """
@@ -56,7 +58,7 @@ class Note:
     events: Sequence[bytes]
     position: int
     mailbox: bytes
-    command: Command
+    command: Asked
     answer: Answer
     here: bool = False
     expires: float = 0.0
@@ -155,16 +157,21 @@ class Witness:
         if note.expires >= self._clock.monotonic():
             note.answer(note.token, self._result(note))
 
-    def _result(self, note: Note) -> MemberAnswer:
+    def _result(self, note: Note) -> Part:
+        command = note.command
+        if isinstance(command, Stores):
+            results = stores_results(command, [note.folded[event_id] for event_id in note.events])
+            return [self._signed(store, result) for store, result in zip(command.stores, results, strict=True)]
         if len(note.events) == 1:
             changes = note.folded[note.events[0]]
         else:
             changes = Changes()
             for event_id in note.events:
                 changes.add(note.folded[event_id])
-        command = note.command
         with self._reader.view(note.mailbox, self._clock.now_ms()) as view:
-            result = member_result(command, changes, view)
+            return self._signed(command, member_result(command, changes, view))
+
+    def _signed(self, command: Command, result: MemberAnswer) -> MemberAnswer:
         if "failed" not in result:
             account = "" if isinstance(command, Store) else command.account.hex()
             signature = self._key.sign(result_text(account, command, result))

@@ -28,13 +28,22 @@ class SubRequest(NamedTuple):
 
 #: Runs one request that is no batch to its answer; never raises ``Refused``.
 Run: TypeAlias = Callable[[SubRequest], Coroutine[Any, Any, Answer]]
+#: Runs several stores to their answers; never raises ``Refused``.
+StoreAll: TypeAlias = Callable[[Sequence[Params]], Coroutine[Any, Any, Sequence[Answer]]]
 
 
-async def batch(requests: Sequence[SubRequest], run: Run) -> Answer:
-    """Run all requests at the same time; results in the requests' order."""
+async def batch(requests: Sequence[SubRequest], run: Run, store_all: StoreAll) -> Answer:
+    """Run all requests at the same time, stores together; results in the requests' order."""
+    stores = [number for number, request in enumerate(requests) if request.method == "store"]
+    if len(stores) == 1:
+        stores.clear()
+    answers: dict[int, Answer] = {}
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(run(request)) for request in requests]
-    return Answer(200, {"results": [task.result().part() for task in tasks]})
+        tasks = {n: group.create_task(run(requests[n])) for n in range(len(requests)) if n not in stores}
+        if stores:
+            answers.update(zip(stores, await store_all([requests[n].params for n in stores]), strict=True))
+    answers.update((number, task.result()) for number, task in tasks.items())
+    return Answer(200, {"results": [answers[number].part() for number in range(len(requests))]})
 
 
 async def sequence(params: Params, run: Run) -> Answer:

@@ -18,6 +18,7 @@ from services.swarm.api.answers import Answer, refusal
 from services.swarm.api.compound import Run, SubRequest
 from services.swarm.api.mailbox_methods import Method
 from services.swarm.api.service import Allowance, Clock, Service
+from services.swarm.domain.parameters import Params
 from services.swarm.domain.policies import Retention
 from services.swarm.domain.ports import Mailboxes, NodeList, Refused
 
@@ -113,9 +114,18 @@ class StorageRpc:
         except Refused as refused:
             answer = refusal(refused)
         except Exception as error:  # noqa: BLE001 - whatever breaks, the caller gets an answer and nobody else notices
-            # The type alone: a text may quote the request.
-            log.error("a storage request failed: %s", type(error).__name__)  # noqa: TRY400 - a trace may quote it, too
-            return _FAILED
+            return _failed(error)
+        return self._stamped(answer)
+
+    async def _store_all(self, requests: Sequence[Params], allowance: Allowance) -> list[Answer]:
+        """Run several stores to their answers."""
+        try:
+            answers = await mailbox_methods.store_all(self._service, requests, allowance)
+        except Exception as error:  # noqa: BLE001 - as above
+            return [_failed(error)] * len(requests)
+        return [self._stamped(answer) for answer in answers]
+
+    def _stamped(self, answer: Answer) -> Answer:
         if isinstance(answer.body, dict):
             answer.body["t"] = self._service.clock()
             answer.body["hf"] = HARD_FORK
@@ -140,11 +150,21 @@ class StorageRpc:
 
     async def _batch(self, requests: Sequence[SubRequest], run: Run, allowance: Allowance) -> Answer:
         """Run a batch whose commands are let in together: half a batch helps nobody."""
+
+        async def store_all(stores: Sequence[Params]) -> list[Answer]:
+            return await self._store_all(stores, allowance)
+
         commands = sum(request.method in mailbox_methods.CHANGES for request in requests)
         if not commands:
-            return await compound.batch(requests, run)
+            return await compound.batch(requests, run, store_all)
         async with self._service.mailboxes.admitted(commands) as allowance.places:
-            return await compound.batch(requests, run)
+            return await compound.batch(requests, run, store_all)
+
+
+def _failed(error: Exception) -> Answer:
+    # The type alone: a text may quote the request.
+    log.error("a storage request failed: %s", type(error).__name__)
+    return _FAILED
 
 
 def _parsed(body: bytes) -> SubRequest:

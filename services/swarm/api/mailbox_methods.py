@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, Protocol, TypeAlias
 
 from naisho.protocol.encoding import to_base64
 from naisho.protocol.message_hash import hash_text
-from services.swarm.api.answers import Answer, recursive
+from services.swarm.api.answers import Answer, recursive, refusal
 from services.swarm.api.service import Allowance, Service
 from services.swarm.domain.authentication import Credentials
-from services.swarm.domain.commands import Command
+from services.swarm.domain.commands import Command, Store
 from services.swarm.domain.deletion_requests import DeleteAllRequest, DeleteBeforeRequest, DeleteRequest
 from services.swarm.domain.expiry_requests import ExpireAllRequest, ExpireRequest, GetExpiriesRequest
 from services.swarm.domain.parameters import Params
+from services.swarm.domain.ports import Refused, SwarmAnswer
 from services.swarm.domain.retrieve_request import LARGEST_COST, RetrieveRequest, message_cost
 from services.swarm.domain.store_request import StoreRequest
 from services.swarm.domain.subaccount_requests import RevokedRequest, RevokeRequest, UnrevokeRequest
@@ -36,11 +37,38 @@ class _Change(Protocol):
 
 
 async def _store(service: Service, params: Params, allowance: Allowance) -> Answer:
+    now = service.clock()
+    command = await _checked_store(service, params, now)
+    return _stored(await service.mailboxes.execute(command, allowance.places), command, now)
+
+
+async def store_all(service: Service, requests: Sequence[Params], allowance: Allowance) -> list[Answer]:
+    """Carry out several stores of one request together; what each of them would have got, refusals as well."""
+    now = service.clock()
+    answers: list[Answer | None] = []
+    commands: list[Store] = []
+    for params in requests:
+        try:
+            commands.append(await _checked_store(service, params, now))
+        except Refused as refused:
+            answers.append(refusal(refused))
+        else:
+            answers.append(None)
+    outcomes = zip(commands, await service.mailboxes.store_all(commands, allowance.places), strict=True)
+    return [_outcome(*next(outcomes), now) if answer is None else answer for answer in answers]
+
+
+async def _checked_store(service: Service, params: Params, now: int) -> Store:
     request = StoreRequest.parse(params)
     service.check_swarm(request.account)
-    now = service.clock()
-    command = request.checked(now, service.retention, await service.revoked(request.credentials))
-    answer = await service.mailboxes.execute(command, allowance.places)
+    return request.checked(now, service.retention, await service.revoked(request.credentials))
+
+
+def _outcome(command: Store, outcome: SwarmAnswer | Refused, now: int) -> Answer:
+    return refusal(outcome) if isinstance(outcome, Refused) else _stored(outcome, command, now)
+
+
+def _stored(answer: SwarmAnswer, command: Store, now: int) -> Answer:
     answer.own["t"] = now
     return recursive(answer, hash=hash_text(command.message_hash))
 

@@ -97,4 +97,13 @@ class Unrevoke:
     timestamp_ms: int
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Stores:
+    """First stores that one request asks for together, in mailboxes of any kind: members answer for all at once."""
+
+    stores: tuple[Store, ...]
+
+
 Command: TypeAlias = Store | Delete | DeleteAll | DeleteBefore | Expire | ExpireAll | Revoke | Unrevoke
+#: What members can be asked for their part of.
+Asked: TypeAlias = Command | Stores

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias
 
 from naisho.protocol.service_nodes import ServiceNode
 from services.swarm.domain.admission import Places
-from services.swarm.domain.commands import Command, Namespaces
+from services.swarm.domain.commands import Command, Namespaces, Store
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -129,6 +129,17 @@ class Mailboxes(Protocol):
 
         Raises:
             Refused: quota exceeded, log full, or too busy (503 before any work).
+        """
+        ...
+
+    async def store_all(
+        self, commands: Sequence[Store], places: Places | None = None
+    ) -> Sequence[SwarmAnswer | Refused]:
+        """Execute several stores of one request, those that can be together; what each would have got or raised.
+
+        Args:
+            commands: what is to be stored.
+            places: see ``execute``.
         """
         ...
 

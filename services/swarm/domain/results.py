@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from naisho.protocol import storage_texts
@@ -18,6 +18,7 @@ from services.swarm.domain.commands import (
     Namespaces,
     Revoke,
     Store,
+    Stores,
     Unrevoke,
 )
 from services.swarm.domain.evolve import Changes
@@ -52,6 +53,14 @@ def member_result(command: Command, changes: Changes, view: MailboxView) -> Memb
             return {"count": changes.unrevoked}
 
 
+def stores_results(command: Stores, changes: Sequence[Changes]) -> list[MemberAnswer]:
+    """Return a member's results of several first stores, each from what its own event changed."""
+    return [
+        _created(store.message_hash, changed) or _present(store.message_hash, changed) or dict(NOT_HELD)
+        for store, changed in zip(command.stores, changes, strict=True)
+    ]
+
+
 def result_text(account_hex: str, command: Command, result: MemberAnswer) -> bytes:
     """Return the bytes that a member's signature covers.
 
@@ -82,15 +91,24 @@ def result_text(account_hex: str, command: Command, result: MemberAnswer) -> byt
 
 def _store_result(command: Store, changes: Changes, view: MailboxView) -> MemberAnswer:
     message_hash = command.message_hash
-    text = hash_text(message_hash)
-    if (expiry := changes.created.get(message_hash)) is not None:
-        return {"hash": text, "expiry": expiry}
-    if (expiry := changes.present.get(message_hash)) is None:
-        record = view.find((message_hash,)).get(message_hash)
-        if record is None:
-            return dict(NOT_HELD)
-        expiry = record.expiry_ms
-    return {"hash": text, "expiry": expiry, "already": True}
+    if (result := _created(message_hash, changes) or _present(message_hash, changes)) is not None:
+        return result
+    record = view.find((message_hash,)).get(message_hash)
+    return dict(NOT_HELD) if record is None else _already(message_hash, record.expiry_ms)
+
+
+def _created(message_hash: bytes, changes: Changes) -> MemberAnswer | None:
+    expiry = changes.created.get(message_hash)
+    return None if expiry is None else {"hash": hash_text(message_hash), "expiry": expiry}
+
+
+def _present(message_hash: bytes, changes: Changes) -> MemberAnswer | None:
+    expiry = changes.present.get(message_hash)
+    return None if expiry is None else _already(message_hash, expiry)
+
+
+def _already(message_hash: bytes, expiry_ms: int) -> MemberAnswer:
+    return {"hash": hash_text(message_hash), "expiry": expiry_ms, "already": True}
 
 
 def _expire_result(command: Expire, changes: Changes, view: MailboxView) -> MemberAnswer:

@@ -180,7 +180,7 @@ async def test_small_work_that_is_to_be_synced_does_not_keep_others_waiting(lab:
     assert second.done()
     assert not first.done()
     released.set()
-    assert await asyncio.gather(first, third) == [1, 3]
+    assert [await first, await third] == [1, 3]
     assert lab.syncs[-1] == 3
     assert len(lab.syncs) <= 2, "what waits for the disk waits together"
 

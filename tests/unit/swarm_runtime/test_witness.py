@@ -9,7 +9,7 @@ from naisho.protocol.signing import SigningKey, verify
 from services.chassis.clock import ManualClock
 from services.swarm.adapters.store.local import LocalStore
 from services.swarm.adapters.witness import Note, Witness
-from services.swarm.domain.commands import Delete, Store
+from services.swarm.domain.commands import Delete, Store, Stores
 from services.swarm.domain.events import Deleted, DeletedMessage
 from services.swarm.projections.arrivals import Arrivals
 
@@ -152,3 +152,16 @@ async def test_what_is_remembered_is_bounded(lab: Lab, stored: Any, monkeypatch:
     assert len(lab.witness._notes) <= 11
     assert len(lab.witness._awaited) <= 11
     assert len(lab.witness._early) <= 11
+
+
+async def test_several_stores_are_answered_at_once_each_from_its_own_event(lab: Lab, stored: Any) -> None:
+    await lab.fold((6, stored(2)))
+    lab.ask(b"token", Stores((store_command(1), store_command(2), store_command(9))), [7, 8, 9])
+    await lab.fold((7, stored(1)), (8, stored(2)))
+    assert lab.answers == []
+    await lab.fold((9, stored(3)))
+    ((token, results),) = lab.answers
+    assert token == b"token"
+    assert ["already" in result for result in results[:2]] == [False, True]  # type: ignore[index]  # a list here
+    assert results[2] == {"failed": True, "query_failure": True}  # type: ignore[index]
+    assert lab.witness.signed == 2

@@ -18,9 +18,9 @@ from services.swarm.projections.arrivals import Anchor, Arrivals, Arrived, First
 from services.swarm.projections.bulk import bulk_work
 
 _NS_PER_MS: Final = 1_000_000
-#: Up to so many bytes are folded in less than a few milliseconds; those of an event that is no store count for many,
-#: since it changes as many messages as it names.
-_SMALL: Final = 64 * 1024
+#: So many bytes are folded in a few milliseconds; those of an event that is no store count for many, since it changes
+#: as many messages as it names.
+_SMALL: Final = 512 * 1024
 _CHANGES_COUNT: Final = 32
 
 

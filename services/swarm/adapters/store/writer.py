@@ -92,6 +92,10 @@ class Writer:
             size: bytes that it writes.
             synced: as for ``run``.
         """
+        size += _COMMIT_BYTES
+        if self._unchecked + size > _CHECKPOINT_BYTES and not self._closed:
+            self._unchecked = 0
+            self.run_alone(_checkpoint)
         if self._handed or self._closed:
             return self._put(work, grouped=True, synced=synced)
         done: asyncio.Future[T] = self._loop.create_future()
@@ -104,10 +108,7 @@ class Writer:
             self._jobs.put(_Job(None, result, done, grouped=True, synced=True))
         else:
             done.set_result(result)
-        self._unchecked += size + _COMMIT_BYTES
-        if self._unchecked >= _CHECKPOINT_BYTES:
-            self._unchecked = 0
-            self.run_alone(_checkpoint)
+        self._unchecked += size
         return done
 
     def run_alone(self, work: Work[T]) -> asyncio.Future[T]:
