@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -16,7 +17,9 @@ SIMULATED_FAMILIES: Final = (("aoi", "JP"), ("bergen", "NO"), ("citrus", "PT"))
 NODES: Final = 15
 SMALLEST: Final = 3
 SEEDS: Final = 2
-PROCESSES: Final = 2
+#: As many processes as cores, less one, which the log's server and the clients keep busy: nodes that share a process
+#: wake it once for what all of them do. A few are enough for all that one machine's disk takes.
+PROCESSES: Final = min(4, max(1, (os.cpu_count() or 1) - 1))
 #: The process that hosts membership and the custodian.
 OPERATOR: Final = "network"
 #: What a node is made of; each can be a process of its own.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, Generic, TypeVar, cast
 
 import grpc
@@ -40,11 +39,11 @@ from services.chassis.http2.frames import (
     ProtocolError,
     frame,
     hello,
-    message_size,
     number_in,
     settings_in,
     unpad,
 )
+from services.chassis.http2.inbox import Inbox
 
 M = TypeVar("M", bound=Message)
 
@@ -70,7 +69,7 @@ class Stream(asyncio.Protocol, ABC, Generic[M]):
     """
 
     def __init__(self, message: type[M], *, client: bool) -> None:
-        self._parse = message.FromString
+        self._inbox = Inbox(message)
         self._client = client
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
@@ -81,11 +80,6 @@ class Stream(asyncio.Protocol, ABC, Generic[M]):
         #: Header block whose end is missing, and whether the stream ends with it.
         self._block: bytearray | None = None
         self._block_ends = False
-        #: Message whose end is missing.
-        self._partial = bytearray()
-        self._messages: deque[M] = deque()
-        self._held = 0
-        self._sizes: deque[int] = deque()
         self._allowance = Allowance()
         self._window = Window()
         #: The transport has more than it can pass on.
@@ -110,7 +104,7 @@ class Stream(asyncio.Protocol, ABC, Generic[M]):
         Raises:
             grpc.aio.AioRpcError: the stream ended in any other way.
         """
-        while not self._messages:
+        while not self._inbox:
             if self._input_ended:
                 return grpc.aio.EOF
             if self._error is not None:
@@ -120,9 +114,17 @@ class Stream(asyncio.Protocol, ABC, Generic[M]):
                 await self._reader
             finally:
                 self._reader = None
-        self._held -= self._sizes.popleft()
+        message = self._inbox.pop()
         self._allow()
-        return self._messages.popleft()
+        return message
+
+    def offer_to(self, taker: Callable[[M], bool]) -> None:
+        """Have each message offered when it arrives: no task must wake for it. What is refused waits to be read.
+
+        Args:
+            taker: returns whether it takes the message; must not raise.
+        """
+        self._inbox.taker = taker
 
     def __aiter__(self) -> Stream[M]:
         """Iterate over the messages to the stream's end."""
@@ -151,6 +153,16 @@ class Stream(asyncio.Protocol, ABC, Generic[M]):
             await self._write_in_pieces(memoryview(data))
         while self._choked:
             await self._room()
+
+    def write_now(self, message: Message) -> bool:
+        """Send a message if that needs no waiting; else nothing is sent. Not while another is being written."""
+        if self._mute or self._choked or self._error is not None:
+            return False
+        body = message.SerializeToString()
+        if PREFIX.size + len(body) > self._window.available:
+            return False
+        self._send_data(PREFIX.pack(0, len(body)) + body)
+        return True
 
     async def _write_in_pieces(self, rest: memoryview) -> None:
         while rest:
@@ -282,30 +294,16 @@ class Stream(asyncio.Protocol, ABC, Generic[M]):
             raise ProtocolError("more data than allowed")
         if flags & PADDED:
             payload = unpad(payload)
-        if self._partial:
-            self._partial += payload
-            payload = b""
-            if len(self._partial) >= PREFIX.size + message_size(self._partial):
-                payload, self._partial = bytes(self._partial), bytearray()
-        at = 0
-        while len(payload) - at >= PREFIX.size:
-            end = at + PREFIX.size + message_size(payload, at)
-            if end > len(payload):
-                break
-            self._messages.append(self._parse(payload[at + PREFIX.size : end]))
-            self._sizes.append(end - at)
-            self._held += end - at
-            at = end
-        self._partial += payload[at:]
+        self._inbox.add(payload)
         self._allow()
         if flags & END_STREAM:
             self._input_ends()
-        if self._messages:
+        if self._inbox:
             self._wake_reader()
 
     def _allow(self) -> None:
         """Let the other end send on, unless nobody takes what it sent."""
-        if self._held <= _HELD and self._error is None and (more := self._allowance.renew()):
+        if self._inbox.held <= _HELD and self._error is None and (more := self._allowance.renew()):
             number = NUMBER.pack(more)
             self._send(frame(WINDOW_UPDATE, 0, 0, number) + frame(WINDOW_UPDATE, 0, STREAM, number))
 

@@ -14,7 +14,7 @@ import grpc.aio
 
 from naisho.wire.stream.v1.stream_pb2 import Packet
 from services.chassis.packed.errors import FrameTooLarge, StreamBroken, StreamBusy, StreamError, StreamTimeout
-from services.chassis.packed.frames import Limits, Outbox, Reply
+from services.chassis.packed.frames import Limits, Outbox, Prompt, Reply
 
 
 class Stream(Protocol):
@@ -249,6 +249,8 @@ class PackedClient:
             stream = self._open_stream()
         except Exception as error:  # noqa: BLE001 - whatever it is, there is no stream; nobody else could be told
             return f"the stream could not be opened: {type(error).__name__}"
+        if isinstance(stream, Prompt):
+            self._outbox.write_now = stream.write_now
         writer = asyncio.create_task(self._write(stream))
         try:
             await self._read(stream)
@@ -272,15 +274,27 @@ class PackedClient:
             packet = await stream.read()
         if isinstance(packet, Packet):
             self._set_state(StreamState.OPEN)
-        calls = self._calls
+            if isinstance(stream, Prompt):
+                stream.offer_to(self._take_now)
         while isinstance(packet, Packet):  # else the end of the stream
-            for frame in packet.frames:
-                call = calls.pop(frame.id, None)
-                if call is None:
-                    self.late += 1
-                else:
-                    call.settle(Reply(frame.code, frame.body, frame.binary))
+            self._take(packet)
             packet = await stream.read()
+
+    def _take_now(self, packet: Packet) -> bool:
+        """Give callers their answers as they arrive, if the stream is calm."""
+        if not self._outbox.calm:
+            return False
+        self._take(packet)
+        return True
+
+    def _take(self, packet: Packet) -> None:
+        """Give callers their answers."""
+        for frame in packet.frames:
+            call = self._calls.pop(frame.id, None)
+            if call is None:
+                self.late += 1
+            else:
+                call.settle(Reply(frame.code, frame.body, frame.binary))
 
     async def _write(self, stream: Stream) -> None:
         try:

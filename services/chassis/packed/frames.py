@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 from naisho.wire.stream.v1.stream_pb2 import Packet
 
@@ -51,11 +51,26 @@ class Limits:
     packet_bytes: int = MIB
 
 
+@runtime_checkable
+class Prompt(Protocol):
+    """A stream that does at once what needs no waiting, as ``chassis.http2.Stream`` does: no task must wake for it."""
+
+    def write_now(self, packet: Packet, /) -> bool:
+        """Send a packet if that needs no waiting; else nothing is sent. Not while another is being written."""
+        ...
+
+    def offer_to(self, taker: Callable[[Packet], bool], /) -> None:
+        """Have each packet offered when it arrives; what is refused waits to be read."""
+        ...
+
+
 #: With so few calls under way, frames are written at once.
 _FEW: Final = 4
 #: With more, a packet waits so long for each of them, that it carries many: a packet costs the same for one or twenty.
 _PAUSE_EACH: Final = 0.0001
 _LONGEST_PAUSE: Final = 0.008
+#: A stream is calm when so few were under way for so many seconds: the first of a crowd are not to run ahead of it.
+_CALM_S: Final = 0.1
 
 
 class Outbox:
@@ -64,11 +79,17 @@ class Outbox:
     Args:
         packet_bytes: see ``Limits``.
         under_way: how many calls are, now.
+
+    Attributes:
+        write_now: sends a packet past the one who takes, while he waits; see ``Prompt``.
     """
 
     def __init__(self, packet_bytes: int, under_way: Callable[[], int]) -> None:
         self.bytes = 0
+        self.write_now: Callable[[Packet], bool] | None = None
         self._under_way = under_way
+        self._loop = asyncio.get_running_loop()
+        self._calm_from = 0.0
         self._packet_bytes = packet_bytes
         self._packets: deque[tuple[Packet, int]] = deque()
         self._open = Packet()
@@ -77,7 +98,10 @@ class Outbox:
         self._taker: asyncio.Future[None] | None = None
 
     def put(self, number: int, code: int, body: bytes, *, binary: bool = False) -> None:
-        """Add a frame to the open packet; the one who takes wakes in the next turn of the loop."""
+        """Send a frame if that can be done now and few are under way, or add it to the open packet.
+
+        The one who takes wakes in the next turn of the loop.
+        """
         size = len(body) + FRAME_OVERHEAD
         if self._open_bytes and self._open_bytes + size > self._packet_bytes:
             self._packets.append((self._open, self._open_bytes))
@@ -88,7 +112,26 @@ class Outbox:
             frame.binary = True
         self._open_bytes += size
         self.bytes += size
-        self._wake()
+        alone = self.bytes == size and self._taker is not None and not self._taker.done()
+        if alone and self.write_now is not None and self.calm and self.write_now(self._open):
+            self._next()
+        else:
+            self._wake()
+
+    @property
+    def calm(self) -> bool:
+        """Whether few calls are under way, and not many were lately: what can be done at once may be."""
+        if self._under_way() >= _FEW:
+            self._calm_from = self._loop.time() + _CALM_S
+            return False
+        return self._loop.time() > self._calm_from
+
+    def _next(self) -> Packet:
+        """Return the open packet, and begin a new one."""
+        packet, self._open = self._open, Packet()
+        self.bytes -= self._open_bytes
+        self._open_bytes = 0
+        return packet
 
     def close(self) -> None:
         """Let `take` return None once everything is taken."""
@@ -105,14 +148,11 @@ class Outbox:
                 await self._taker
             finally:
                 self._taker = None
-        if not self._packets and (crowd := self._under_way()) >= _FEW:
+        if not self._packets and not self.calm and (crowd := self._under_way()) >= _FEW:
             await asyncio.sleep(min(crowd * _PAUSE_EACH, _LONGEST_PAUSE))
-        if self._packets:
-            packet, size = self._packets.popleft()
-        else:
-            packet, size = self._open, self._open_bytes
-            self._open = Packet()
-            self._open_bytes = 0
+        if not self._packets:
+            return self._next()
+        packet, size = self._packets.popleft()
         self.bytes -= size
         return packet
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Final
 
 from naisho.wire.stream.v1.stream_pb2 import Frame, Packet
-from services.chassis.packed.frames import BUSY, FAILED, Handler, Limits, Outbox, Reply
+from services.chassis.packed.frames import BUSY, FAILED, Handler, Limits, Outbox, Prompt, Reply
 
 log = logging.getLogger(__name__)
 
@@ -69,12 +69,16 @@ async def serve_packed(
                 yield packet
 
     Args:
-        requests: the request iterator of a gRPC servicer.
+        requests: the request iterator of a gRPC servicer; if it is the whole stream and a ``Prompt`` one, answers to
+            few calls go past the packets that are yielded.
         handler: answers each call.
         limits: bounds; those on calls and bytes count all streams that share `load`.
         load: counters to share between streams and to show in metrics.
     """
     exchange = _Exchange(handler, limits or Limits(), load or Load())
+    if isinstance(requests, Prompt):
+        requests.offer_to(exchange.begin_now)
+        exchange.outbox.write_now = requests.write_now
     reader = asyncio.create_task(exchange.read(requests))
     try:
         yield Packet()
@@ -96,7 +100,7 @@ class _Exchange:
         self._limits = limits
         self._load = load
         self._under_way: dict[int, asyncio.Future[Any]] = {}
-        self._outbox = Outbox(limits.packet_bytes, self._under_way.__len__)
+        self.outbox = Outbox(limits.packet_bytes, self._under_way.__len__)
         self._ended = False
         self._reading = True
         self._taken = asyncio.Event()
@@ -111,16 +115,25 @@ class _Exchange:
                     begun += 1
                     if begun % _CALLS_PER_TURN == 0:
                         await asyncio.sleep(0)
-                while self._outbox.bytes > self._limits.queued_bytes:
+                while self.outbox.bytes > self._limits.queued_bytes:
                     self._taken.clear()
                     await self._taken.wait()
         finally:
             self._reading = False
             self._close_if_done()
 
+    def begin_now(self, packet: Packet) -> bool:
+        """Begin a packet's calls as it arrives, if the stream is calm."""
+        few = len(packet.frames) <= _CALLS_PER_TURN and self.outbox.bytes <= self._limits.queued_bytes
+        if self._ended or not few or not self.outbox.calm:
+            return False
+        for frame in packet.frames:
+            self._begin(frame)
+        return True
+
     async def take(self) -> Packet | None:
         """Return the next packet of answers; None when no more can come."""
-        packet = await self._outbox.take()
+        packet = await self.outbox.take()
         self._taken.set()
         return packet
 
@@ -142,7 +155,7 @@ class _Exchange:
             or number in self._under_way
         ):
             load.refused += 1
-            self._outbox.put(number, BUSY.status, BUSY.body)
+            self.outbox.put(number, BUSY.status, BUSY.body)
             return
         try:
             answer = self._handler(frame.code, body)
@@ -190,18 +203,18 @@ class _Exchange:
 
     def _close_if_done(self) -> None:
         if not self._reading and not self._under_way:
-            self._outbox.close()
+            self.outbox.close()
 
     def _answer(self, number: int, reply: Reply) -> None:
         if len(reply.body) > self._limits.body_bytes:
             self._fail(number, None)
             return
         self._load.answered += 1
-        self._outbox.put(number, reply.status, reply.body, binary=reply.binary)
+        self.outbox.put(number, reply.status, reply.body, binary=reply.binary)
 
     def _fail(self, number: int, error: BaseException | None) -> None:
         self._load.failed += 1
-        self._outbox.put(number, FAILED.status, FAILED.body)
+        self.outbox.put(number, FAILED.status, FAILED.body)
         if error is not None:
             # The type and the place, never the text: that may quote the request.
             log.error("a handler failed: %s at %s", type(error).__name__, _place(error))

@@ -23,6 +23,10 @@ class FoldingStore(Protocol):
         """Fold arrivals; when that is committed, and synced if asked for, say what each young new event changed."""
         ...
 
+    def fold_now(self, arrivals: Arrivals) -> Sequence[Changes | None] | None:
+        """Fold arrivals at once, committed and not synced; ``None``, and nothing is done, if that may last."""
+        ...
+
 
 class Decoder(Protocol):
     """Reads what the log delivers."""
@@ -161,9 +165,10 @@ class Projection:
         under_way: list[asyncio.Future[None]] = []
         try:
             async for batch in follower:
-                crowded = bool(under_way) and not under_way[-1].done()
+                crowded = not all(fold.done() for fold in under_way)
                 taken, log_time_ms = self._take(batch)
-                under_way += [asyncio.ensure_future(self._fold(each, log_time_ms, follower)) for each in taken]
+                if crowded or not self._fold_now(taken, log_time_ms):
+                    under_way += [asyncio.ensure_future(self._fold(each, log_time_ms, follower)) for each in taken]
                 ahead = self._settings.ahead_behind if batch.pending else self._settings.ahead
                 gathered = 0 if batch.pending else len(batch.events)
                 del batch, taken  # a replay's batches are large, and decoded by now
@@ -200,6 +205,23 @@ class Projection:
             # What comes next cannot be folded either: all begins anew behind what is on the disk.
             await follower.close()
             raise
+        self._tell(arrivals, changes, log_time_ms)
+
+    def _fold_now(self, taken: Sequence[Arrivals], log_time_ms: int) -> bool:
+        """Fold at once what nobody here waits for, if it is little. Nothing else may be on its way into the store."""
+        if len(taken) > 1 or not taken[0].events or self._is_asked_here(taken[0]):
+            return False
+        arrivals = taken[0]._replace(after=self._handed)
+        changes = self._store.fold_now(arrivals)
+        if changes is None:
+            return False
+        self._written = self._clock.monotonic()
+        self._handed = max(self._handed, arrivals.position)
+        self._tell(arrivals, changes, log_time_ms)
+        return True
+
+    def _tell(self, arrivals: Arrivals, changes: Sequence[Changes | None], log_time_ms: int) -> None:
+        """Move on behind what is folded, and tell everybody."""
         self.position = max(self.position, arrivals.position)
         self._log_time_ms = max(self._log_time_ms, log_time_ms)
         if arrivals.events:

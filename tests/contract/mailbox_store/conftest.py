@@ -54,7 +54,7 @@ class PlainStore:
 
     def sweep(self, until_ms: int) -> None:
         with self.transaction():
-            sweep(self.connection, self._fold.recent, until_ms)
+            sweep(self.connection, self._fold.recent, self._fold.expiries, until_ms)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -66,7 +66,7 @@ class PlainStore:
             self._fold.roll_back()
             raise
         self.connection.execute("COMMIT")
-        self._fold.recent.commit()
+        self._fold.commit()
 
     def _begin(self) -> None:
         # So few that some examples reach the bound.

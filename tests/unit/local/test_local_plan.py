@@ -13,7 +13,8 @@ from operators.local.errors import BrokenHome
 
 
 def make_plan(nodes: int = 15, seeds: int = 2) -> plans.NetworkPlan:
-    return plans.new_plan(range(20_000, 20_000 + plans.ports_needed(nodes, seeds)), nodes=nodes, seeds=seeds)
+    made = plans.new_plan(range(20_000, 20_000 + plans.ports_needed(nodes, seeds)), nodes=nodes, seeds=seeds)
+    return replace(made, processes=2)
 
 
 def test_a_plan_reads_back_as_it_was_written() -> None:

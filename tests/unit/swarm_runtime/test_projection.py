@@ -54,6 +54,13 @@ class FlakyStore:
             raise sqlite3.OperationalError("database or disk is full")
         return await self.store.fold(arrivals, synced=synced)
 
+    def fold_now(self, arrivals: Arrivals) -> list[Changes | None] | None:
+        changes = None if self.full else self.store.fold_now(arrivals)
+        if changes is not None:
+            self.folds.append(arrivals)
+            self.synced.append(False)
+        return changes
+
 
 class Lab:
     def __init__(self, store: LocalStore) -> None:

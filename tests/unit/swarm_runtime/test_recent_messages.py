@@ -12,7 +12,7 @@ import pytest
 from services.swarm.adapters.store.local import LocalStore
 from services.swarm.adapters.store.recent import MOST
 from services.swarm.domain.commands import ALL
-from services.swarm.domain.events import Deleted, DeletedMessage
+from services.swarm.domain.events import ChangedMessage, Deleted, DeletedMessage, ExpiryChanged
 from services.swarm.domain.policies import Retention
 from services.swarm.projections.arrivals import Arrivals
 
@@ -122,3 +122,18 @@ async def test_a_transaction_that_fails_leaves_them_alone(
     assert listed(store) == [5]
     with store.reader.view(TAG, 0) as view:
         assert view.usage(0) == (1, 10)
+
+
+async def test_an_expiry_noted_in_vain_is_noted_again(store: LocalStore, fold: Any, arrive: Any, stored: Any) -> None:
+    """What is remembered of notes goes with a transaction that fails, and with notes that a sweep removed."""
+    soon, later = stored(1).expiry_ms, stored(1).expiry_ms + 3_600_000
+    broken = [arrive(1, stored(1)), arrive(2, stored(2))._replace(period=None)]
+    with pytest.raises(sqlite3.IntegrityError):
+        await store.fold(Arrivals("main", broken, 2, 0))
+    await fold(arrive(1, stored(1)), arrive(2, stored(2)._replace(expiry_ms=later)))
+    assert listed(store) == [1, 2]
+    await store.sweep(soon + 10_000)
+    assert listed(store) == [2]
+    await fold(arrive(3, ExpiryChanged((ChangedMessage(bytes([2]) * 32, soon, (2,)),))))
+    await store.sweep(soon + 10_000)
+    assert listed(store) == []

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from services.swarm.adapters.store.expiries import Expiries
 from services.swarm.adapters.store.messages import Key, Known, Messages, Row, RowValues
 from services.swarm.adapters.store.progress import Progress, load_progress, merged, save_progress
 from services.swarm.adapters.store.recent import RecentMessages
@@ -37,19 +38,27 @@ class Fold:
 
     Attributes:
         recent: messages that are not indexed yet.
+        expiries: notes when messages expire.
         overwritten: whether bytes of messages were overwritten since the caller last set this to false.
     """
 
     def __init__(self, retention: Retention, recent: RecentMessages | None = None) -> None:
         self.recent = recent or RecentMessages()
+        self.expiries = Expiries()
         self.overwritten = False
         self._retention = retention
         self._groups: list[Progress] | None = None
         self._last_id = 0
 
+    def commit(self) -> None:
+        """Take what is remembered of the transaction for true: it was committed."""
+        self.recent.commit()
+        self.expiries.commit()
+
     def roll_back(self) -> None:
         """Drop what is remembered of the transaction: it was rolled back."""
         self.recent.rollback()
+        self.expiries.rollback()
         self._groups = None
 
     def step_aside(self, connection: sqlite3.Connection) -> None:
@@ -105,7 +114,7 @@ class Fold:
         events = _listed(arrivals)
         new = [a for a in events if a.sequence > group.position]
         usage = Usage()
-        messages = Messages(connection, usage, self.recent, self._last_id)
+        messages = Messages(connection, usage, self.recent, self.expiries, last_id=self._last_id)
         batch = _Batch(connection, self._retention, group, messages, usage)
         with bulk_work(len(new)):
             batch.take(new)
@@ -120,7 +129,7 @@ class Fold:
             return False
         with bulk_work(len(stores)):
             usage = Usage()
-            messages = Messages(connection, usage, self.recent, self._last_id)
+            messages = Messages(connection, usage, self.recent, self.expiries, last_id=self._last_id)
             if not messages.insert_first_stores(stores):
                 return False
             usage.write(connection)

@@ -51,7 +51,7 @@ class LocalStore:
         self._writer = Writer(
             opened.writer,
             sync=lambda: schema.sync(folder),
-            on_commit=self._fold.recent.commit,
+            on_commit=self._fold.commit,
             on_rollback=self._fold.roll_back,
         )
         self.reader = Reader(opened.reader, self._fold.recent.committed)
@@ -94,6 +94,13 @@ class LocalStore:
         if not arrivals.behind:
             await self.end_filling()
         return [None] * len(changes) if self._filling else changes
+
+    def fold_now(self, arrivals: Arrivals) -> list[Changes | None] | None:
+        """Fold arrivals at once and without a sync; ``None``, and nothing is done, if that may last."""
+        size = None if self._empty or self._filling else self._fold.small_size(arrivals)
+        if size is None or not self._writer.takes_small(size):
+            return None
+        return self._writer.do_small(lambda connection: self._fold.apply(connection, arrivals), size=size)
 
     def _folded(self, arrivals: Arrivals, *, synced: bool) -> asyncio.Future[list[Changes | None]]:
         def apply(connection: sqlite3.Connection) -> list[Changes | None]:
@@ -166,7 +173,9 @@ class LocalStore:
         """Remove what expired by then, in slices between which others write."""
         removed = SLICE
         while removed == SLICE:
-            removed = await self._writer.run(lambda connection: sweep(connection, self._fold.recent, until_ms))
+            removed = await self._writer.run(
+                lambda connection: sweep(connection, self._fold.recent, self._fold.expiries, until_ms)
+            )
             self._fold.overwritten |= removed > 0
 
     async def overwrite(self) -> None:

@@ -8,8 +8,9 @@ from itertools import chain, repeat
 from typing import Any, Final, NamedTuple
 
 from services.swarm.adapters.event_codec import SEAL_BYTES
+from services.swarm.adapters.store.expiries import Expiries
 from services.swarm.adapters.store.recent import Recent, RecentMessages, insert_entries
-from services.swarm.adapters.store.schema import BLOCK_BITS, EXPIRY_BITS, HASH, ORDER
+from services.swarm.adapters.store.schema import HASH, ORDER
 from services.swarm.adapters.store.sql import insert_flat, prefix, select_pairs
 from services.swarm.adapters.store.usage import Scope, Usage
 from services.swarm.projections.arrivals import FirstStores
@@ -82,6 +83,7 @@ class Messages:
         connection: in a transaction.
         usage: counts what changes, but for recent messages.
         recent: those not indexed yet.
+        expiries: notes when they expire.
         last_id: number of the newest message.
 
     Attributes:
@@ -89,12 +91,21 @@ class Messages:
         last_id: number of the newest message.
     """
 
-    def __init__(self, connection: sqlite3.Connection, usage: Usage, recent: RecentMessages, last_id: int) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        usage: Usage,
+        recent: RecentMessages,
+        expiries: Expiries,
+        *,
+        last_id: int = 0,
+    ) -> None:
         self.overwritten = False
         self.last_id = last_id
         self._connection = connection
         self._usage = usage
         self._recent = recent
+        self._expiries = expiries
 
     def find(self, keys: Iterable[Key]) -> dict[Key, Known]:
         """Return those messages that are there, whether they live or not; they are indexed from now on."""
@@ -123,7 +134,7 @@ class Messages:
         kinds = [ORDER + namespace for namespace in stores.namespaces]
         by_hash = zip(mailboxes, repeat(HASH), keys, ids)
         insert_entries(self._connection, [*by_hash, *zip(mailboxes, kinds, ranks, ids, strict=True)])
-        self._note_expiries(zip(stores.expiries_ms, ids, strict=True))
+        self._expiries.note(self._connection, zip(stores.expiries_ms, ids, strict=True))
         self.last_id += len(places)
         add = self._usage.add
         scopes = zip(stores.tags, stores.namespaces, stores.shards, strict=True)
@@ -143,7 +154,7 @@ class Messages:
         add = self._recent.add
         for number, (tag, shard, namespace, rank, message_hash, _, _, _, _, sealed) in zip(ids, rows, strict=True):
             add(tag, Recent(number, shard, namespace, rank, prefix(message_hash), len(sealed) - SEAL_BYTES))
-        self._note_expiries((row[6], number) for number, row in zip(ids, rows, strict=True))
+        self._expiries.note(self._connection, [(row[6], number) for number, row in zip(ids, rows, strict=True)])
 
     def insert_one(self, row: Row, copies: Iterable[int], *, settled: bool) -> None:
         """Insert and count a message that has other copies in the log, a named order key, or is not settled.
@@ -159,7 +170,7 @@ class Messages:
         mailbox = prefix(row.tag)
         by_order = (mailbox, ORDER + row.namespace, row.rank, number)
         insert_entries(self._connection, [(mailbox, HASH, prefix(row.hash), number), by_order])
-        self._note_expiries([(row.expiry_ms, number)])
+        self._expiries.note(self._connection, [(row.expiry_ms, number)])
         self._usage.add(row.scope, 1, len(row.sealed) - SEAL_BYTES, row.sequence, number)
         self._add_copies(self.last_id, {*copies} if settled else {*copies, row.sequence})
 
@@ -196,7 +207,7 @@ class Messages:
             "UPDATE message SET expiry_ms = ?, sequence = ?, period = ?, sealed = ? WHERE id = ?",
             (row.expiry_ms, row.sequence if settled else 0, row.period, row.sealed, known.id),
         )
-        self._note_expiries([(row.expiry_ms, known.id)])
+        self._expiries.note(self._connection, [(row.expiry_ms, known.id)])
         self._usage.add(known.scope, 0, len(row.sealed) - known.sealed_bytes)
         self._add_copies(known.id, {known.sequence} if settled else {known.sequence, row.sequence})
         self._drop_copies(known, gone)
@@ -205,7 +216,7 @@ class Messages:
     def shorten(self, known: Known, expiry_ms: int) -> None:
         """Move the expiry of a message earlier."""
         self._connection.execute("UPDATE message SET expiry_ms = ? WHERE id = ?", (expiry_ms, known.id))
-        self._note_expiries([(expiry_ms, known.id)])
+        self._expiries.note(self._connection, [(expiry_ms, known.id)])
 
     def remove(self, known: Known) -> None:
         """Remove a message; its bytes are overwritten."""
@@ -225,12 +236,6 @@ class Messages:
     def _drop_entry(self, known: Known, kind: int, key: int) -> None:
         query = "DELETE FROM entry WHERE mailbox = ? AND kind = ? AND key = ? AND message = ?"
         self._connection.execute(query, (prefix(known.tag), kind, key, known.id))
-
-    def _note_expiries(self, expiries: Iterable[tuple[int, int]]) -> None:
-        """Have messages found when they expire, given as expiry and id."""
-        noted = {(expiry_ms >> EXPIRY_BITS, number >> BLOCK_BITS) for expiry_ms, number in expiries}
-        values = list(chain.from_iterable(sorted(noted)))
-        insert_flat(self._connection, "expiring", 2, values, "ON CONFLICT DO NOTHING")
 
     def _add_copies(self, message: int, sequences: Iterable[int]) -> None:
         for sequence in sequences:

@@ -13,8 +13,10 @@ from typing import Final
 
 from services.swarm.projections.arrivals import Anchor
 
-#: Anchors kept, the newest dense and the older ones ever further apart.
+#: Anchors kept, the older ones ever further apart ...
 _ANCHORS: Final = 16
+#: ... and the newest so close: within so many sequences the newest takes the place of the one before.
+_DENSE: Final = 16
 _PACKED: Final = struct.Struct("<QQ16s")
 
 
@@ -50,18 +52,31 @@ class Progress:
         self.highest_rank = highest_rank
         self.anchors = list(anchors)
         self.number = number
+        #: All of them but the newest, packed.
+        self._older: bytes | None = None
 
     def advance(self, connection: sqlite3.Connection, position: int, newest: Anchor | None) -> None:
         """Move on to a position, and keep the newest event there as an anchor."""
         self.position = max(position, self.position)
         if newest is not None and (not self.anchors or newest.sequence > self.anchors[-1].sequence):
-            self.anchors.append(newest)
-            if len(self.anchors) > _ANCHORS:
-                del self.anchors[_least_telling(self.anchors)]
+            self._keep(newest)
+        if self._older is None:
+            self._older = _pack(self.anchors[:-1])
         connection.execute(
             "UPDATE progress SET position = ?, highest_rank = ?, anchors = ? WHERE number = ?",
-            (self.position, self.highest_rank, _pack(self.anchors), self.number),
+            (self.position, self.highest_rank, self._older + _pack(self.anchors[-1:]), self.number),
         )
+
+    def _keep(self, newest: Anchor) -> None:
+        """Add the newest anchor, in place of the one before if that lies close behind the one before it."""
+        anchors = self.anchors
+        if len(anchors) > 1 and newest.sequence - anchors[-2].sequence < _DENSE:
+            anchors[-1] = newest
+            return
+        anchors.append(newest)
+        if len(anchors) > _ANCHORS:
+            del anchors[_least_telling(anchors)]
+        self._older = None
 
 
 def load_progress(connection: sqlite3.Connection) -> list[Progress]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
+from services.swarm.adapters.store.expiries import Expiries
 from services.swarm.adapters.store.messages import KNOWN, Known, Messages
 from services.swarm.adapters.store.recent import RecentMessages
 from services.swarm.adapters.store.schema import BLOCK_BITS, EXPIRY_BITS
@@ -19,7 +20,7 @@ _EXPIRED: Final = (
 )
 
 
-def sweep(connection: sqlite3.Connection, recent: RecentMessages, until_ms: int) -> int:
+def sweep(connection: sqlite3.Connection, recent: RecentMessages, expiries: Expiries, until_ms: int) -> int:
     """Remove messages that expired, and events that no log needs any more, by ``until_ms``; at most ``SLICE`` of each.
 
     Returns:
@@ -28,7 +29,7 @@ def sweep(connection: sqlite3.Connection, recent: RecentMessages, until_ms: int)
     period = until_ms >> EXPIRY_BITS
     found = connection.execute(_EXPIRED, (period, until_ms, SLICE)).fetchall()
     usage = Usage()
-    messages = Messages(connection, usage, recent, 0)
+    messages = Messages(connection, usage, recent, expiries)
     # One whose expiry has moved within its block's periods is found twice.
     expired = {Known._make(row[2:]) for row in found}
     recent.index(connection, {known.tag for known in expired})
@@ -36,7 +37,8 @@ def sweep(connection: sqlite3.Connection, recent: RecentMessages, until_ms: int)
         messages.remove(known)
     usage.write(connection)
     done = min((period, 0), found[-1][:2]) if len(found) == SLICE else (period, 0)
-    connection.execute("DELETE FROM expiring WHERE (period, block) < (?, ?)", done)
+    if connection.execute("DELETE FROM expiring WHERE (period, block) < (?, ?)", done).rowcount:
+        expiries.forget()
     connection.execute(
         "DELETE FROM change WHERE id IN (SELECT id FROM change WHERE needed_until_ms <= ? LIMIT ?)", (until_ms, SLICE)
     )

@@ -7,7 +7,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
@@ -92,15 +92,11 @@ class Writer:
             size: bytes that it writes.
             synced: as for ``run``.
         """
-        size += _COMMIT_BYTES
-        if self._unchecked + size > _CHECKPOINT_BYTES and not self._closed:
-            self._unchecked = 0
-            self.run_alone(_checkpoint)
-        if self._handed or self._closed:
+        if not self.takes_small(size):
             return self._put(work, grouped=True, synced=synced)
         done: asyncio.Future[T] = self._loop.create_future()
         try:
-            (result,) = self._transact([work])
+            result = self.do_small(work, size=size)
         except Exception as error:  # noqa: BLE001 - whatever went wrong belongs to the one who asked
             done.set_exception(error)
             return done
@@ -108,8 +104,20 @@ class Writer:
             self._jobs.put(_Job(None, result, done, grouped=True, synced=True))
         else:
             done.set_result(result)
-        self._unchecked += size
         return done
+
+    def takes_small(self, size: int) -> bool:
+        """Tell whether small work that writes so many bytes can be done at once."""
+        if self._unchecked + size + _COMMIT_BYTES > _CHECKPOINT_BYTES and not self._closed:
+            self._unchecked = 0
+            self.run_alone(_checkpoint)
+        return not self._handed and not self._closed
+
+    def do_small(self, work: Work[T], *, size: int) -> T:
+        """Do small work, which ``takes_small`` says can be; the result is committed and not synced."""
+        (result,) = self._transact([work])
+        self._unchecked += size + _COMMIT_BYTES
+        return cast("T", result)
 
     def run_alone(self, work: Work[T]) -> asyncio.Future[T]:
         """Queue work that runs outside any transaction."""
