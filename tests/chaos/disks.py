@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import sqlite3
+import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from naisho.protocol.message_hash import parse_hash
+from services.swarm.adapters.store.schema import FILE
 
 LOOK_EVERY_S = 0.05
 WINDOW_BYTES, APART_BYTES = 32, 400
@@ -35,8 +38,12 @@ def find_sealed(store: Path, message_hash: str) -> Sealed:
         "SELECT m.sealed, k.key FROM message AS m JOIN body_key AS k ON k.period = m.period "
         "WHERE m.hash = ? ORDER BY k.number DESC"
     )
-    with contextlib.closing(sqlite3.connect(f"file:{store / 'mailboxes.sqlite'}?mode=ro", uri=True)) as connection:
-        return Sealed(*connection.execute(query, (parse_hash(message_hash),)).fetchone())
+    with tempfile.TemporaryDirectory() as folder:
+        copied = Path(folder) / FILE
+        for suffix in ("-wal", ""):  # the store itself is its node's alone
+            shutil.copy(store / f"{FILE}{suffix}", f"{copied}{suffix}")
+        with contextlib.closing(sqlite3.connect(copied)) as connection:
+            return Sealed(*connection.execute(query, (parse_hash(message_hash),)).fetchone())
 
 
 def read_all(folders: Iterable[Path]) -> list[bytes]:

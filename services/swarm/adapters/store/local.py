@@ -18,6 +18,7 @@ from services.swarm.adapters.store.recent import recover
 from services.swarm.adapters.store.rewind import rewind
 from services.swarm.adapters.store.shards import follow_shards
 from services.swarm.adapters.store.sweep import SLICE, sweep
+from services.swarm.adapters.store.sync import Disk
 from services.swarm.adapters.store.writer import Writer
 from services.swarm.domain.evolve import Changes
 from services.swarm.domain.policies import Retention
@@ -48,9 +49,10 @@ class LocalStore:
         self._folder = folder
         self._bounds = bounds
         self._fold = Fold(retention)
+        self._disk = Disk(folder)
         self._writer = Writer(
             opened.writer,
-            sync=lambda: schema.sync(folder),
+            sync=self._disk.sync,
             on_commit=self._fold.commit,
             on_rollback=self._fold.roll_back,
         )
@@ -85,6 +87,7 @@ class LocalStore:
         if self._empty and arrivals.behind >= filling.WORTH_IT:
             self._filling = True
             self.reader.change_to(schema.open_empty())
+            self._disk.forget()
             ready = self._writer.run_alone(filling.begin)
         self._empty = False
         folded = self._folded(arrivals, synced=synced)
@@ -195,6 +198,7 @@ class LocalStore:
         """Finish what is queued and close the file."""
         await self.end_filling()
         await self._writer.close()
+        self._disk.forget()
         self.reader.close()
 
 

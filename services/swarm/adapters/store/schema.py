@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from pathlib import Path
 from typing import Final
@@ -135,7 +134,7 @@ def open_for_writing(folder: Path, cache_bytes: int) -> sqlite3.Connection:
         version = 0
     connection.execute("PRAGMA secure_delete = ON")
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")  # what must be on the disk is synced by ``sync``
+    connection.execute("PRAGMA synchronous = NORMAL")  # what must be on the disk is synced, see ``sync``
     connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
     if version == 0:
@@ -143,23 +142,6 @@ def open_for_writing(folder: Path, cache_bytes: int) -> sqlite3.Connection:
     # What a crash left in the write-ahead log may hold bytes that were deleted since.
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return connection
-
-
-def sync(folder: Path) -> None:
-    """Have the disk take every transaction that is committed in the store.
-
-    Raises:
-        OSError: it does not.
-    """
-    # Committed pages that are not in the file yet lie in the write-ahead log; a checkpoint syncs what it moves.
-    try:
-        descriptor = os.open(folder / f"{FILE}-wal", os.O_RDWR)
-    except FileNotFoundError:
-        return  # a store that is being filled has none, and nobody relies on it
-    try:
-        os.fdatasync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def open_for_reading(folder: Path, cache_bytes: int) -> sqlite3.Connection:
@@ -188,7 +170,9 @@ def forget(folder: Path) -> None:
 
 
 def _connect(path: Path, cache_bytes: int) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+    # The file is this process's alone, so that its connections need not lock each other out through the kernel.
+    uri = f"{path.absolute().as_uri()}?vfs=unix-excl"
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5.0)
     # The bound is turned into pages of the size that is known at that moment: have it known before.
     connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
     connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
