@@ -100,6 +100,7 @@ class JetStreamFollower:
         self._inbox = ""
         self._forget_hook = connection.on_reconnect(self._on_reconnect)
         self._wake: asyncio.Future[None] | None = None
+        self._alarm: asyncio.TimerHandle | None = None
         self._attempts = 0  # to begin, since all was well
         # Since the last reset:
         self._doubt = True
@@ -152,6 +153,8 @@ class JetStreamFollower:
         if not self._closed:
             self._closed = True
             self._forget_hook()
+            if self._alarm is not None:
+                self._alarm.cancel()
             self._unsubscribe()
             self._rouse()
             self._on_closed(self)
@@ -291,13 +294,24 @@ class JetStreamFollower:
 
     async def _sleep(self, seconds: float) -> None:
         """Sleep until something arrives, at most so long."""
-        wake = self._wake = self._loop.create_future()
-        timer = self._loop.call_later(seconds, self._rouse)
+        self._set_alarm(self._loop.time() + seconds)
+        self._wake = self._loop.create_future()
         try:
-            await wake
+            await self._wake
         finally:
-            timer.cancel()
             self._wake = None
+
+    def _set_alarm(self, at: float) -> None:
+        """Wake at a time, or sooner: one alarm serves many sleeps, most of which something else ends."""
+        if self._alarm is not None:
+            if self._alarm.when() <= at:
+                return
+            self._alarm.cancel()
+        self._alarm = self._loop.call_at(at, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self._rouse()
 
     def _rouse(self) -> None:
         wake, self._wake = self._wake, None

@@ -112,8 +112,10 @@ class ReceiptPost:
             self._flush()
         elif not self._flushing:
             self._flushing = True
-            now = self._loop.time()
-            self._loop.call_at(max(now, self._flushed + _PACE_S), self._flush)
+            if self._loop.time() < self._flushed + _PACE_S:
+                self._loop.call_at(self._flushed + _PACE_S, self._flush)
+            else:
+                self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
         self._flushing = False
