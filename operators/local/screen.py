@@ -97,7 +97,7 @@ def network_screen(texts: Texts, status: dict[str, Any], ready_after_s: float | 
     facts.add_column(overflow="fold")
     for name, fact in _facts(texts, status):
         facts.add_row(texts(f"facts.{name}"), fact)
-    commands = "\n".join(("naisho account new", "naisho path", texts("commands.write"), texts("commands.listen")))
+    commands = "\n".join(("naisho account new", texts("commands.write"), texts("commands.listen")))
     ready = ready_after_s is not None
     title = texts("screen.ready", seconds=ready_after_s) if ready else texts("screen.title")
     return Group(

@@ -94,6 +94,23 @@ async def test_a_second_store_is_known_everywhere(swarm: Any, account: bytes, ma
     assert (await members[0].mail.identity()).last_sequence == 1
 
 
+@pytest.mark.parametrize("number", [0, 1])
+async def test_what_is_acknowledged_is_on_the_disk_of_the_node_that_answers(
+    swarm: Any, account: bytes, make_store: Any, number: int
+) -> None:
+    """Also what another node took before, for whose sake this one needed no disk."""
+    members = await swarm.start()
+    command = make_store(account, b"once")
+    await members[1].runtime.mailboxes.execute(command)
+    member = members[number]
+    await member.level()
+    writer = member.store._writer
+    commits = writer._commits
+    await member.runtime.mailboxes.execute(command)
+    assert commits > 0
+    assert writer._synced >= commits
+
+
 async def test_duplicates_that_race_become_one_message(
     swarm: Any, account: bytes, make_store: Any, check_receipts: Any, until: Any
 ) -> None:

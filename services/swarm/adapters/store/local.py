@@ -87,8 +87,7 @@ class LocalStore:
         if self._empty and arrivals.behind >= filling.WORTH_IT:
             self._filling = True
             self.reader.change_to(schema.open_empty())
-            self._disk.forget()
-            ready = self._writer.run_alone(filling.begin)
+            ready = self._writer.run_alone(lambda connection: filling.begin(connection, self._disk))
         self._empty = False
         folded = self._folded(arrivals, synced=synced)
         if ready is not None:
@@ -118,7 +117,7 @@ class LocalStore:
         """Have everything that is folded on the disk for good, and readable; before anybody relies on it."""
         async with self._ending:
             if self._filling:
-                await self._writer.run_alone(lambda connection: filling.end(connection, self._folder))
+                await self._writer.run_alone(lambda connection: filling.end(connection, self._disk))
                 self.reader.change_to(schema.open_for_reading(self._folder, self._bounds.reader_cache_bytes))
                 self._filling = False
 
@@ -198,8 +197,8 @@ class LocalStore:
         """Finish what is queued and close the file."""
         await self.end_filling()
         await self._writer.close()
-        self._disk.forget()
         self.reader.close()
+        self._disk.close()
 
 
 class _Opened(NamedTuple):
