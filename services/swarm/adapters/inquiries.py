@@ -19,6 +19,8 @@ _TIMED_OUT: Final[MemberAnswer] = {"failed": True, "timeout": True}
 _UNREADABLE: Final[MemberAnswer] = {"failed": True, "bad_peer_response": True}
 #: A member that let so many inquiries in a row pass is not waited for again until it is heard of.
 _MISSES: Final = 3
+#: With so few inquiries open, members are told at once.
+_FEW: Final = 4
 #: How exactly waits are bounded, in seconds.
 _LOOK_S: Final = 0.05
 
@@ -172,7 +174,8 @@ class Inquiries:
             events: ids of the events that carry it out, those of earlier attempts that were appended included.
             position: without events: what must be folded before the answer.
             after: appends whose acknowledgement the other members are told behind, since they need not know before:
-                until then everybody's time belongs to the log.
+                until then everybody's time belongs to the log. With few commands under way there is time enough while
+                the log writes, and none is lost when they have to answer.
         """
         inquiry.events = tuple(events)
         note = Note(
@@ -181,7 +184,7 @@ class Inquiries:
         self._witness.take(note)
         if not inquiry.others:
             return
-        if after is None:
+        if after is None or len(self._open) <= _FEW:
             self._send_note(note)
         else:
             after.add_done_callback(partial(self._tell, note))
