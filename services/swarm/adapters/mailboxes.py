@@ -234,9 +234,7 @@ class SwarmMailboxes:
             decision, last_sequence = await self._decide_level(place, command, last_sequence)
         if not decision.events:
             self._inquiries.ask(inquiry, (), last_sequence)
-            answer = await self._answer(inquiry, stay)
-            await self._sync()  # what it rests on may have been folded for another node's client
-            return answer
+            return await self._answer(inquiry, stay)
         if not decision.guarded:
             try:
                 return await self._answer(inquiry, stay, await self._append_freely(place, inquiry, decision))
@@ -260,9 +258,12 @@ class SwarmMailboxes:
         self, inquiry: Inquiry, stay: Stay, appended: asyncio.Future[Any] | None = None
     ) -> list[SwarmAnswer]:
         settings = self._settings
-        return await self._inquiries.answers(
+        answers = await self._inquiries.answers(
             inquiry, own_s=settings.own_s, others_s=settings.members_s, appended=appended, on_held=stay.done
         )
+        if not inquiry.events:
+            await self._sync()  # what it rests on may have been folded for another node's client
+        return answers
 
     def _decide(self, place: Place, command: Command) -> tuple[Decision, int]:
         settings = self._settings

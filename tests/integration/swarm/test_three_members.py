@@ -111,6 +111,28 @@ async def test_what_is_acknowledged_is_on_the_disk_of_the_node_that_answers(
     assert writer._synced >= commits
 
 
+async def test_who_finds_all_done_when_its_turn_comes_answers_behind_a_sync(
+    swarm: Any, account: bytes, make_store: Any
+) -> None:
+    """Decided again in its turn, the command has nothing left to append: what it rests on is not its own."""
+    members = await swarm.start()
+    mailboxes = members[0].runtime.mailboxes
+    stored = make_store(account, b"once")
+    await mailboxes.execute(stored)
+    syncs: list[bool] = []
+    sync = mailboxes._sync
+
+    async def counted() -> None:
+        syncs.append(True)
+        await sync()
+
+    mailboxes._sync = counted
+    delete = Delete(account, (stored.message_hash,))
+    answers = await asyncio.gather(*(mailboxes.execute(delete) for _ in range(3)))
+    assert [bool(answer.own["deleted"]) for answer in answers] == [True, False, False]
+    assert len(syncs) == 2
+
+
 async def test_duplicates_that_race_become_one_message(
     swarm: Any, account: bytes, make_store: Any, check_receipts: Any, until: Any
 ) -> None:
