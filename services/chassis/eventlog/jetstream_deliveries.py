@@ -14,6 +14,8 @@ _TOKENS: Final = 9
 #: The longer form names domain and account first, and may have more at its end.
 _LONG_EXTRA: Final = 2
 _STREAM_SEQUENCE: Final = 5
+#: Of a delivery as it is handed over: subject, reply subject, payload.
+_FIELDS: Final = 3
 
 
 class Deliveries(NamedTuple):
@@ -38,8 +40,10 @@ def read_deliveries(unread: Sequence[bytes], delivered: int) -> Deliveries:
     Raises:
         LogUnavailable: a reply subject is not one of a delivery.
     """
-    subjects, replies, payloads = unread[0::3], unread[1::3], unread[2::3]
     try:
+        if len(unread) == _FIELDS:
+            return _read_one(unread, delivered)
+        subjects, replies, payloads = unread[0::3], unread[1::3], unread[2::3]
         stream, consumer, times, pending = _columns(replies)
         good = len(replies)
         if consumer != list(range(delivered + 1, delivered + 1 + good)):
@@ -53,6 +57,22 @@ def read_deliveries(unread: Sequence[bytes], delivered: int) -> Deliveries:
         return Deliveries(cast("list[LoggedEvent]", list(events)), delivered + good, left, good < len(replies))
     except (ValueError, IndexError) as error:
         raise LogUnavailable("the log's delivery cannot be read") from error
+
+
+def _read_one(unread: Sequence[bytes], delivered: int) -> Deliveries:
+    """Read a delivery that came alone, while somebody waits for it: columns of one cost several times as much."""
+    subject, reply, payload = unread
+    tokens = reply.split(b".")
+    first = _STREAM_SEQUENCE
+    if len(tokens) != _TOKENS:
+        first += _LONG_EXTRA
+        if len(tokens) < _TOKENS + _LONG_EXTRA:
+            raise ValueError("no delivery")
+    stream, consumer, time_ns, pending = tokens[first : first + 4]
+    sequence, number, when = int(stream), int(consumer), int(time_ns)
+    if number != delivered + 1:
+        return Deliveries([], delivered, 0, gap=True)
+    return Deliveries([LoggedEvent(sequence, subject.decode(), payload, when)], number, int(pending), gap=False)
 
 
 def _columns(replies: Sequence[bytes]) -> tuple[list[int], list[int], list[int], list[bytes]]:

@@ -1,12 +1,14 @@
-"""A member's part of an answer: computed and signed when its own store has folded the events, if somebody waits.
+"""A member's part of an answer: given when its own store has folded the events, if somebody waits.
 
 Whoever was asked by a client tells all members that it waits, under a token that expires, before or while it appends
 the events. The note may come behind the events it is about: what was folded lately is remembered as long as a note may
-still come. What nobody waits for is signed by nobody.
+still come. What nobody waits for is signed by nobody. With few notes a member signs what it will have to say while the
+log writes, and keeps it to itself until then.
 """
 
 from __future__ import annotations
 
+import asyncio
 from base64 import b64encode
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -19,11 +21,13 @@ from services.swarm.adapters.store.reader import Reader
 from services.swarm.domain.commands import Asked, Command, Store, Stores
 from services.swarm.domain.evolve import Changes
 from services.swarm.domain.ports import MemberAnswer
-from services.swarm.domain.results import member_result, result_text, stores_results
+from services.swarm.domain.results import foreseen_text, member_result, result_text, stores_results
 from services.swarm.projections.arrivals import Arrivals, FirstStores
 
 #: Most notes, and most events without one, that are remembered; beyond it the oldest are forgotten.
 _REMEMBERED: Final = 20_000
+#: With so few notes that wait there is time to sign ahead.
+_FEW: Final = 4
 
 #: A member's part of an answer: one result, or for several stores a list of them.
 Part = MemberAnswer | list[MemberAnswer]
@@ -52,6 +56,7 @@ class Note:
         command: what the result is computed from; several stores have an event each.
         answer: takes the result.
         here: whether this node itself waits, so that its disk must have what it answers for.
+        signed: the text that the answer will cover, as far as foreseen, and its signature.
     """
 
     token: bytes
@@ -63,6 +68,7 @@ class Note:
     here: bool = False
     expires: float = 0.0
     folded: dict[bytes, Changes] = field(default_factory=dict)
+    signed: tuple[bytes, bytes] | None = None
 
 
 class Witness:
@@ -136,13 +142,19 @@ class Witness:
                 note.folded[event_id] = early[1]
         if len(note.folded) == len(note.events):
             self._answer(note)
+        elif len(self._notes) <= _FEW:
+            asyncio.get_running_loop().call_soon(self._sign_ahead, note)
 
     def is_asked_here(self, arrivals: Arrivals) -> bool:
         """Tell whether this node itself waits for one of these events."""
-        if isinstance(arrivals.events, FirstStores):
-            return False
         awaited = self._awaited
-        return any((note := awaited.get(event.event_id)) is not None and note.here for event in arrivals.events)
+        if not awaited or isinstance(arrivals.events, FirstStores):
+            return False
+        for event in arrivals.events:
+            note = awaited.get(event.event_id)
+            if note is not None and note.here:
+                return True
+        return False
 
     def has_folded(self, token: bytes, event_id: bytes) -> bool:
         """Tell whether an event that a note is about is folded."""
@@ -157,11 +169,17 @@ class Witness:
         if note.expires >= self._clock.monotonic():
             note.answer(note.token, self._result(note))
 
+    def _sign_ahead(self, note: Note) -> None:
+        """Sign what a note's answer will say if the store takes what it is about; nobody hears of it before."""
+        text = None if isinstance(note.command, Stores) else foreseen_text(note.command)
+        if text is not None and self._notes.get(note.token) is note:
+            note.signed = (text, self._key.sign(text))
+
     def _result(self, note: Note) -> Part:
         command = note.command
         if isinstance(command, Stores):
             results = stores_results(command, [note.folded[event_id] for event_id in note.events])
-            return [self._signed(store, result) for store, result in zip(command.stores, results, strict=True)]
+            return [self._signed(store, result, None) for store, result in zip(command.stores, results, strict=True)]
         if len(note.events) == 1:
             changes = note.folded[note.events[0]]
         else:
@@ -169,12 +187,13 @@ class Witness:
             for event_id in note.events:
                 changes.add(note.folded[event_id])
         with self._reader.view(note.mailbox, self._clock.now_ms()) as view:
-            return self._signed(command, member_result(command, changes, view))
+            return self._signed(command, member_result(command, changes, view), note.signed)
 
-    def _signed(self, command: Command, result: MemberAnswer) -> MemberAnswer:
+    def _signed(self, command: Command, result: MemberAnswer, ahead: tuple[bytes, bytes] | None) -> MemberAnswer:
         if "failed" not in result:
             account = "" if isinstance(command, Store) else command.account.hex()
-            signature = self._key.sign(result_text(account, command, result))
+            text = result_text(account, command, result)
+            signature = ahead[1] if ahead is not None and ahead[0] == text else self._key.sign(text)
             result["signature"] = b64encode(signature).decode()
             self.signed += 1
         return result

@@ -89,6 +89,11 @@ def result_text(account_hex: str, command: Command, result: MemberAnswer) -> byt
             return storage_texts.revocation_result(account_hex, command.timestamp_ms, command.tokens)
 
 
+def foreseen_text(command: Command) -> bytes | None:
+    """Return what ``result_text`` will, if that can be told before the command's events are folded."""
+    return storage_texts.store_result(hash_text(command.message_hash)) if isinstance(command, Store) else None
+
+
 def _store_result(command: Store, changes: Changes, view: MailboxView) -> MemberAnswer:
     message_hash = command.message_hash
     if (result := _created(message_hash, changes) or _present(message_hash, changes)) is not None:

@@ -171,7 +171,7 @@ class Projection:
             async for batch in follower:
                 crowded = not all(fold.done() for fold in under_way)
                 taken, log_time_ms = self._take(batch)
-                asked = any(self._is_asked_here(each) for each in taken)
+                asked = any(map(self._is_asked_here, taken))
                 if batch.events and not batch.pending and not asked:
                     await _give_way()
                 if crowded or asked or not self._fold_now(taken, log_time_ms):
@@ -201,8 +201,9 @@ class Projection:
             log_time_ms = self._clock.now_ms()
         elif batch.events:
             log_time_ms = batch.events[-1].time_ns // 1_000_000
-        taken = [Arrivals(self.name, run, _last_sequence(run), 0, batch.pending + 1) for run in runs[:-1]]
-        taken.append(Arrivals(self.name, runs[-1] if runs else (), batch.position, 0, batch.pending))
+        taken = [Arrivals(self.name, runs[-1] if runs else (), batch.position, 0, batch.pending)]
+        if len(runs) > 1:
+            taken[:0] = [Arrivals(self.name, run, _last_sequence(run), 0, batch.pending + 1) for run in runs[:-1]]
         return taken, log_time_ms
 
     async def _fold(self, arrivals: Arrivals, log_time_ms: int, follower: Follower) -> None:
@@ -272,10 +273,19 @@ class Projection:
         return runs
 
 
-async def _give_way() -> None:
+def _give_way() -> asyncio.Future[None]:
     """Let a node of this process go first whose client waits for the same events: its disk has to take them, too."""
-    for _ in range(_TURNS):
-        await asyncio.sleep(0)
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+    loop.call_soon(_pass, _TURNS - 1, loop, done)
+    return done
+
+
+def _pass(turns: int, loop: asyncio.AbstractEventLoop, done: asyncio.Future[None]) -> None:
+    if turns:
+        loop.call_soon(_pass, turns - 1, loop, done)
+    elif not done.done():
+        done.set_result(None)
 
 
 def _never(_: Arrivals) -> bool:

@@ -56,6 +56,14 @@ def test_both_forms_of_deliveries_are_read(form: str) -> None:
     assert (read.last, read.pending, read.gap) == (6, 0, False)
 
 
+@pytest.mark.parametrize("form", ["$JS.ACK.S.c.%s", "$JS.ACK.hub.acc0unt.S.c.%s", "$JS.ACK.hub.acc0unt.S.c.%s.rnd"])
+def test_a_delivery_that_comes_alone_says_the_same(form: str) -> None:
+    read = read_deliveries(delivery(10, 4, 7, form=form), 3)
+    assert read.events == [LoggedEvent(10, "n.a", b"payload 10", 100)]
+    assert type(read.events[0]) is LoggedEvent
+    assert (read.last, read.pending, read.gap) == (4, 7, False)
+
+
 @pytest.mark.parametrize(
     ("consumers", "good"), [([1, 2, 4], 2), ([2, 3], 0), ([1, 1], 1), ([1, 3, 2], 1), ([5], 0), ([1, 2], 2)]
 )

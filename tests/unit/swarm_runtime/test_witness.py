@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from base64 import b64decode
 from typing import Any
 
@@ -18,6 +19,18 @@ ACCOUNT = b"\x05" + bytes(32)
 KEY = SigningKey(b"k" * 32)
 
 
+class CountingKey(SigningKey):
+    """Counts what it signs."""
+
+    def __init__(self, seed: bytes) -> None:
+        super().__init__(seed)
+        self.signed: list[bytes] = []
+
+    def sign(self, text: bytes) -> bytes:
+        self.signed.append(text)
+        return super().sign(text)
+
+
 class At:
     """A position that a test moves."""
 
@@ -28,7 +41,8 @@ class Lab:
     def __init__(self, store: LocalStore, clock: ManualClock, fold: Any, arrive: Any) -> None:
         self.at = At()
         self.clock = clock
-        self.witness = Witness(store.reader, self.at, KEY, clock, remember_s=5.0)
+        self.key = CountingKey(b"k" * 32)
+        self.witness = Witness(store.reader, self.at, self.key, clock, remember_s=5.0)
         self.answers: list[tuple[bytes, dict[str, Any]]] = []
         self._fold, self._arrive = fold, arrive
 
@@ -165,3 +179,46 @@ async def test_several_stores_are_answered_at_once_each_from_its_own_event(lab: 
     assert ["already" in result for result in results[:2]] == [False, True]  # type: ignore[index]  # a list here
     assert results[2] == {"failed": True, "query_failure": True}  # type: ignore[index]
     assert lab.witness.signed == 2
+
+
+async def test_with_few_notes_a_member_signs_ahead_and_says_nothing(lab: Lab, stored: Any) -> None:
+    lab.ask(b"token", store_command(1), [7])
+    await asyncio.sleep(0)
+    assert len(lab.key.signed) == 1
+    assert lab.answers == []
+    assert lab.witness.signed == 0
+    await lab.fold((7, stored(1)))
+    assert len(lab.key.signed) == 1, "the answer bears the signature that was there"
+    ((_, answer),) = lab.answers
+    assert verify(KEY.public, answer["hash"].encode(), b64decode(answer["signature"]))
+    assert lab.witness.signed == 1
+
+
+async def test_what_was_signed_ahead_goes_with_its_note(lab: Lab, stored: Any) -> None:
+    lab.ask(b"token", store_command(1), [7])
+    await asyncio.sleep(0)
+    await lab.clock.advance(5.1)
+    await lab.fold((7, stored(1)))
+    assert lab.answers == []
+    assert lab.witness.signed == 0
+
+
+async def test_what_was_signed_ahead_is_not_given_out_for_what_is_not_held(lab: Lab, stored: Any) -> None:
+    lab.ask(b"token", store_command(1), [7])
+    await asyncio.sleep(0)
+    await lab.fold((7, stored(2)))
+    ((_, answer),) = lab.answers
+    assert answer == {"failed": True, "query_failure": True}
+
+
+async def test_with_many_notes_nobody_signs_ahead(lab: Lab) -> None:
+    for number in range(20):
+        lab.ask(b"token %d" % number, store_command(number), [100 + number])
+    await asyncio.sleep(0)
+    assert len(lab.key.signed) == 4
+
+
+async def test_what_depends_on_the_mailbox_is_not_signed_ahead(lab: Lab) -> None:
+    lab.ask(b"token", Delete(ACCOUNT, (b"\x01" * 32,)), [7])
+    await asyncio.sleep(0)
+    assert lab.key.signed == []

@@ -224,7 +224,8 @@ class _Batch:
                 rows.append(row)
             else:
                 self.messages.insert_one(Row._make(row), (), settled=named)
-        self.messages.insert(rows)
+        if rows:
+            self.messages.insert(rows)
         stores.clear()
 
     def _store_again(self, before: Known, event: Stored, row: Row, time_ms: int, changes: Changes | None) -> None:

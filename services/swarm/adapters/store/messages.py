@@ -111,12 +111,21 @@ class Messages:
         """Return those messages that are there, whether they live or not; they are indexed from now on."""
         wanted = dict.fromkeys(keys)
         recent = self._recent.of
-        met = {tag for tag, h in wanted if (messages := recent(tag)) and any(m.key == prefix(h) for m in messages)}
+        met: set[bytes] = set()
+        places: list[tuple[int, int]] = []
+        for tag, message_hash in wanted:
+            key = prefix(message_hash)
+            if (messages := recent(tag)) and any(message.key == key for message in messages):
+                met.add(tag)
+            places.append((prefix(tag), key))
         if met:
             self._recent.index(self._connection, met)
-        places = [(prefix(tag), prefix(message_hash)) for tag, message_hash in wanted]
-        found = map(Known._make, select_pairs(self._connection, _FIND, places))
-        return {key: row for row in found if (key := (row.tag, row.hash)) in wanted}
+        found: dict[Key, Known] = {}
+        for row in select_pairs(self._connection, _FIND, places):
+            known = Known._make(row)
+            if (known.tag, known.hash) in wanted:
+                found[known.tag, known.hash] = known
+        return found
 
     def insert_first_stores(self, stores: FirstStores) -> bool:
         """Insert messages in columns; false, and nothing done, if one is known."""
@@ -144,17 +153,19 @@ class Messages:
 
     def insert(self, rows: Sequence[RowValues]) -> None:
         """Insert first stores of new messages, in order of their events; they are counted when they are indexed."""
-        ids = range(self.last_id + 1, self.last_id + 1 + len(rows))
         values: list[Any] = []
-        for number, row in zip(ids, rows, strict=True):
+        for number, row in enumerate(rows, self.last_id + 1):
             values += row
             values.append(number)
         insert_flat(self._connection, _INTO, 11, values)
-        self.last_id += len(rows)
+        expiries: list[tuple[int, int]] = []
         add = self._recent.add
-        for number, (tag, shard, namespace, rank, message_hash, _, _, _, _, sealed) in zip(ids, rows, strict=True):
+        for number, row in enumerate(rows, self.last_id + 1):
+            tag, shard, namespace, rank, message_hash, _, expiry_ms, _, _, sealed = row
             add(tag, Recent(number, shard, namespace, rank, prefix(message_hash), len(sealed) - SEAL_BYTES))
-        self._expiries.note(self._connection, [(row[6], number) for number, row in zip(ids, rows, strict=True)])
+            expiries.append((expiry_ms, number))
+        self.last_id += len(rows)
+        self._expiries.note(self._connection, expiries)
 
     def insert_one(self, row: Row, copies: Iterable[int], *, settled: bool) -> None:
         """Insert and count a message that has other copies in the log, a named order key, or is not settled.

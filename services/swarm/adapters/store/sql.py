@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import chain
 from typing import Any, Final
@@ -30,6 +30,9 @@ def insert_flat(connection: sqlite3.Connection, into: str, width: int, values: l
         values: of all rows, one after the other.
         conflict: an ``ON CONFLICT`` clause.
     """
+    if len(values) == width:
+        connection.execute(_insert(into, width, 1, conflict), values)
+        return
     for start, rows in _parts(len(values) // width):
         part = values[start * width : (start + rows) * width]
         connection.execute(_insert(into, width, rows, conflict), part)
@@ -37,11 +40,14 @@ def insert_flat(connection: sqlite3.Connection, into: str, width: int, values: l
 
 def select_pairs(
     connection: sqlite3.Connection, query: str, pairs: Sequence[tuple[Any, Any]]
-) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of a query over any number of pairs; its ``{}`` stands for rows of two placeholders."""
-    for start, rows in _parts(len(pairs)):
-        part = pairs[start : start + rows]
-        yield from connection.execute(_with_pairs(query, rows), tuple(chain.from_iterable(part)))
+) -> Iterable[tuple[Any, ...]]:
+    """Return the rows of a query over any number of pairs; its ``{}`` stands for rows of two placeholders."""
+    if len(pairs) == 1:
+        return connection.execute(_with_pairs(query, 1), pairs[0])
+    return chain.from_iterable(
+        connection.execute(_with_pairs(query, rows), tuple(chain.from_iterable(pairs[start : start + rows])))
+        for start, rows in _parts(len(pairs))
+    )
 
 
 def _parts(count: int) -> Iterator[tuple[int, int]]:

@@ -43,6 +43,8 @@ class Usage:
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Write the differences and begin anew."""
+        if not self._changed:
+            return
         values: list[Any] = []
         for scope, counted in sorted(self._changed.items()):
             values += scope
