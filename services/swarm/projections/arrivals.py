@@ -91,3 +91,7 @@ class Arrivals(NamedTuple):
     behind: int = 0
     #: What the log has there, when no event of the follower's says so.
     anchor: Anchor | None = None
+
+    def placed(self, after: int, anchor: Anchor | None = None) -> Arrivals:
+        """Return the same, to be folded behind what was handed over up to ``after``."""
+        return Arrivals(self.follower, self.events, self.position, after, self.behind, anchor)

@@ -175,7 +175,7 @@ class Projection:
                 if batch.events and not batch.pending and not asked:
                     await _give_way()
                 if crowded or asked or not self._fold_now(taken, log_time_ms):
-                    under_way += [asyncio.ensure_future(self._fold(each, log_time_ms, follower)) for each in taken]
+                    under_way += [asyncio.create_task(self._fold(each, log_time_ms, follower)) for each in taken]
                 ahead = self._settings.ahead_behind if batch.pending else self._settings.ahead
                 gathered = 0 if batch.pending else len(batch.events)
                 del batch, taken  # a replay's batches are large, and decoded by now
@@ -219,7 +219,7 @@ class Projection:
         """Fold at once what nobody here waits for, if it is little. Nothing else may be on its way into the store."""
         if len(taken) > 1 or not taken[0].events:
             return False
-        arrivals = taken[0]._replace(after=self._handed)
+        arrivals = taken[0].placed(self._handed)
         changes = self._store.fold_now(arrivals)
         if changes is None:
             return False
@@ -248,7 +248,7 @@ class Projection:
             return ()
         self._written = now
         anchor = await self._anchor(arrivals.position) if alone else None
-        arrivals = arrivals._replace(after=self._handed, anchor=anchor)
+        arrivals = arrivals.placed(self._handed, anchor)
         self._handed = max(self._handed, arrivals.position)
         self._folding += 1
         try:

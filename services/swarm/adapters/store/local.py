@@ -115,6 +115,8 @@ class LocalStore:
 
     async def end_filling(self) -> None:
         """Have everything that is folded on the disk for good, and readable; before anybody relies on it."""
+        if not self._filling:
+            return
         async with self._ending:
             if self._filling:
                 await self._writer.run_alone(lambda connection: filling.end(connection, self._disk))

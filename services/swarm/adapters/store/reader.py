@@ -208,6 +208,8 @@ class StoreView:
     @property
     def last_sequence(self) -> int:
         """See ``MailboxView``."""
+        if not self._is_known:
+            return 0
         counted = (sequence for _, _, sequence, _ in self._counters.values())
         return max(*counted, *(r.sequence for r in self._recent), 0, 0)
 
@@ -239,6 +241,8 @@ class StoreView:
 
     def account_usage(self, *, open_to_all: bool) -> tuple[int, int]:
         """See ``MailboxView``."""
+        if not self._is_known:
+            return 0, 0
         held = {*self._counters, *(r.namespace for r in self._recent)}
         return self._usage({n for n in held if classify(n).stores_unsigned == open_to_all})
 
@@ -247,6 +251,8 @@ class StoreView:
         return revoked_tokens(self._connection, self._tag)
 
     def _usage(self, namespaces: Collection[int]) -> tuple[int, int]:
+        if not self._is_known:
+            return 0, 0
         counted = [self._counters.get(namespace, _NOTHING) for namespace in namespaces]
         sizes = [r.size for r in self._recent if r.namespace in namespaces]
         return sum(each[0] for each in counted) + len(sizes), sum(each[1] for each in counted) + sum(sizes)

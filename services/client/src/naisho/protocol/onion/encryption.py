@@ -67,6 +67,10 @@ _NAMES: Final = {
 }
 
 
+#: What a layer that names none is encrypted with.
+UNNAMED: Final = Encryption.AES_GCM.value
+
+
 class ChannelKey(Protocol):
     """The key of one layer and of the reply to it."""
 

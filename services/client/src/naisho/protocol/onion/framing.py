@@ -12,7 +12,7 @@ import orjson
 from naisho.protocol.encoding import from_hex
 from naisho.protocol.errors import BadEncoding, BadFrame, BadOuterLayer, TooManyHops
 from naisho.protocol.limits import MAX_HEADER_BYTES, MAX_HOPS, MAX_ONION_BYTES
-from naisho.protocol.onion.encryption import KEY_BYTES, Encryption
+from naisho.protocol.onion.encryption import KEY_BYTES, UNNAMED, Encryption
 
 _LENGTH: Final = Struct("<I")
 
@@ -77,7 +77,7 @@ def decode_outer(data: bytes) -> OuterLayer:
     except BadEncoding:
         raise BadOuterLayer("ephemeral_key must be 64 hex digits") from None
     try:
-        encryption = Encryption.parse(header.get("enc_type", Encryption.AES_GCM.value))
+        encryption = Encryption.parse(header.get("enc_type", UNNAMED))
     except BadEncoding:
         raise BadOuterLayer("unknown enc_type") from None
     hop = header.get("hop_no", 0)

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from naisho.protocol.encoding import from_hex
 from naisho.protocol.errors import BadEncoding, BadFrame, BadInnerLayer, BadUrl
-from naisho.protocol.onion.encryption import KEY_BYTES, Encryption
+from naisho.protocol.onion.encryption import KEY_BYTES, UNNAMED, Encryption
 from naisho.protocol.onion.framing import decode
 
 ServerProtocol: TypeAlias = Literal["http", "https"]
@@ -84,7 +84,7 @@ def decode_route(plaintext: bytes) -> Route:
         return ToNode(
             from_hex(header.get("destination"), KEY_BYTES),
             from_hex(header.get("ephemeral_key"), KEY_BYTES),
-            Encryption.parse(header.get("enc_type", Encryption.AES_GCM.value)),
+            Encryption.parse(header.get("enc_type", UNNAMED)),
             blob,
         )
     except (BadFrame, BadEncoding):
