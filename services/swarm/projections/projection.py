@@ -27,6 +27,10 @@ class FoldingStore(Protocol):
         """Fold arrivals at once, committed and not synced; ``None``, and nothing is done, if that may last."""
         ...
 
+    def sync(self) -> Awaitable[None]:
+        """Have the disk take everything that is folded by now."""
+        ...
+
 
 class Decoder(Protocol):
     """Reads what the log delivers."""
@@ -174,8 +178,13 @@ class Projection:
                 asked = any(map(self._is_asked_here, taken))
                 if batch.events and not batch.pending and not asked:
                     await _give_way()
-                if crowded or asked or not self._fold_now(taken, log_time_ms):
+                changes = None if crowded else self._fold_now(taken)
+                if changes is None:
                     under_way += [asyncio.create_task(self._fold(each, log_time_ms, follower)) for each in taken]
+                elif asked:
+                    under_way.append(asyncio.create_task(self._sync(taken[0], changes, log_time_ms, follower)))
+                else:
+                    self._tell(taken[0], changes, log_time_ms)
                 ahead = self._settings.ahead_behind if batch.pending else self._settings.ahead
                 gathered = 0 if batch.pending else len(batch.events)
                 del batch, taken  # a replay's batches are large, and decoded by now
@@ -215,18 +224,27 @@ class Projection:
             raise
         self._tell(arrivals, changes, log_time_ms)
 
-    def _fold_now(self, taken: Sequence[Arrivals], log_time_ms: int) -> bool:
-        """Fold at once what nobody here waits for, if it is little. Nothing else may be on its way into the store."""
+    async def _sync(
+        self, arrivals: Arrivals, changes: Sequence[Changes | None], log_time_ms: int, follower: Follower
+    ) -> None:
+        """Tell of arrivals that are folded when the disk has them."""
+        try:
+            await self._store.sync()
+        except BaseException:
+            await follower.close()
+            raise
+        self._tell(arrivals, changes, log_time_ms)
+
+    def _fold_now(self, taken: Sequence[Arrivals]) -> Sequence[Changes | None] | None:
+        """Fold at once what is little; ``None`` if it is not. Nothing else may be on its way into the store."""
         if len(taken) > 1 or not taken[0].events:
-            return False
+            return None
         arrivals = taken[0].placed(self._handed)
         changes = self._store.fold_now(arrivals)
-        if changes is None:
-            return False
-        self._written = self._clock.monotonic()
-        self._handed = max(self._handed, arrivals.position)
-        self._tell(arrivals, changes, log_time_ms)
-        return True
+        if changes is not None:
+            self._written = self._clock.monotonic()
+            self._handed = max(self._handed, arrivals.position)
+        return changes
 
     def _tell(self, arrivals: Arrivals, changes: Sequence[Changes | None], log_time_ms: int) -> None:
         """Move on behind what is folded, and tell everybody."""

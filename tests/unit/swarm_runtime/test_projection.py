@@ -61,6 +61,10 @@ class FlakyStore:
             self.synced.append(False)
         return changes
 
+    async def sync(self) -> None:
+        self.synced[-1] = True
+        await self.store.sync()
+
 
 class Lab:
     def __init__(self, store: LocalStore) -> None:

@@ -123,9 +123,9 @@ class LocalStore:
                 self.reader.change_to(schema.open_for_reading(self._folder, self._bounds.reader_cache_bytes))
                 self._filling = False
 
-    async def sync(self) -> None:
+    def sync(self) -> asyncio.Future[None]:
         """Have the disk take everything that is folded by now."""
-        await self._writer.run(lambda _: None)
+        return self._writer.sync()
 
     def progress(self) -> asyncio.Future[list[Progress]]:
         """Return how far which shards are folded."""

@@ -106,6 +106,15 @@ class Writer:
             done.set_result(result)
         return done
 
+    def sync(self) -> asyncio.Future[None]:
+        """Have the disk take what was done, or handed over, up to now; fails as ``run``."""
+        done: asyncio.Future[None] = self._loop.create_future()
+        if self._closed:
+            done.set_exception(StoreClosed("the store is closed"))
+        else:
+            self._jobs.put(_Job(None, None, done, grouped=True, synced=True))
+        return done
+
     def takes_small(self, size: int) -> bool:
         """Tell whether small work that writes so many bytes can be done at once."""
         if self._unchecked + size + _COMMIT_BYTES > _CHECKPOINT_BYTES and not self._closed:
