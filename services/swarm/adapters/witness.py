@@ -114,8 +114,9 @@ class Witness:
             note.folded[event.event_id] = changed
             if len(note.folded) == len(note.events):
                 self._answer(note)
-        for note in [n for n in self._awaiting_position.values() if n.position <= self._position.position]:
-            self._answer(note)
+        if self._awaiting_position:
+            for note in [n for n in self._awaiting_position.values() if n.position <= self._position.position]:
+                self._answer(note)
 
     def take(self, note: Note) -> None:
         """Answer a note, now or when its events are folded."""

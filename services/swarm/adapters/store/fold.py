@@ -71,7 +71,9 @@ class Fold:
         events = arrivals.events
         if isinstance(events, FirstStores) or not self.recent.has_room(len(events)):
             return None
-        size = sum(len(a.sealed) + _CHANGES_COUNT * len(a.payload) for a in events)
+        size = 0
+        for arrived in events:
+            size += len(arrived.sealed) + _CHANGES_COUNT * len(arrived.payload)
         return size if size <= _SMALL else None
 
     def apply(self, connection: sqlite3.Connection, arrivals: Arrivals) -> list[Changes | None]:
@@ -112,7 +114,7 @@ class Fold:
             group.advance(connection, arrivals.position, newest)
             return []
         events = _listed(arrivals)
-        new = [a for a in events if a.sequence > group.position]
+        new = events if events and events[0].sequence > group.position else _behind(events, group.position)
         usage = Usage()
         messages = Messages(connection, usage, self.recent, self.expiries, last_id=self._last_id)
         batch = _Batch(connection, self._retention, group, messages, usage)
@@ -266,6 +268,10 @@ class _Batch:
 def _listed(arrivals: Arrivals) -> Sequence[Arrived]:
     events = arrivals.events
     return events.one_by_one() if isinstance(events, FirstStores) else events
+
+
+def _behind(events: Sequence[Arrived], position: int) -> Sequence[Arrived]:
+    return [arrived for arrived in events if arrived.sequence > position]
 
 
 def _settled(event: Stored, row: Row) -> bool:

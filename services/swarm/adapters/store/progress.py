@@ -64,7 +64,7 @@ class Progress:
             self._older = _pack(self.anchors[:-1])
         connection.execute(
             "UPDATE progress SET position = ?, highest_rank = ?, anchors = ? WHERE number = ?",
-            (self.position, self.highest_rank, self._older + _pack(self.anchors[-1:]), self.number),
+            (self.position, self.highest_rank, self._older + _pack_newest(self.anchors), self.number),
         )
 
     def _keep(self, newest: Anchor) -> None:
@@ -124,6 +124,14 @@ def merged(groups: Sequence[Progress]) -> Progress:
         highest_rank=max(group.highest_rank for group in groups),
         anchors=anchors,
     )
+
+
+def _pack_newest(anchors: Sequence[Anchor]) -> bytes:
+    """Return the newest, packed; nothing if there is none."""
+    if not anchors:
+        return b""
+    sequence, event_id, time_ns = anchors[-1]
+    return _PACKED.pack(sequence, time_ns, event_id)
 
 
 def _pack(anchors: Sequence[Anchor]) -> bytes:
