@@ -45,6 +45,10 @@ class FlakyStore:
         self.full = 0
         self.folds: list[Arrivals] = []
         self.synced: list[bool] = []
+        self.asked = asyncio.Event()
+        self.disk = asyncio.Event()
+        self.disk.set()
+        self.broken = False
 
     async def fold(self, arrivals: Arrivals, *, synced: bool) -> list[Changes | None]:
         self.folds.append(arrivals)
@@ -63,6 +67,10 @@ class FlakyStore:
 
     async def sync(self) -> None:
         self.synced[-1] = True
+        self.asked.set()
+        await self.disk.wait()
+        if self.broken:
+            raise OSError("the disk takes nothing")
         await self.store.sync()
 
 
@@ -106,6 +114,33 @@ async def test_what_this_node_answers_for_is_synced_and_nothing_else(lab: Lab) -
         await lab.log.append(SUBJECT, payload(number))
         await lab.reached(number)
     assert lab.store.synced == [False, True, False]
+
+
+async def test_what_this_node_answers_for_is_told_of_when_the_disk_has_it(lab: Lab) -> None:
+    lab.projection.sync_if(lambda arrivals: 2 in sequences_of(arrivals.events))
+    lab.store.disk.clear()
+    lab.start()
+    await lab.log.append(SUBJECT, payload(1))
+    await lab.reached(1)
+    await lab.log.append(SUBJECT, payload(2))
+    async with asyncio.timeout(10):
+        await lab.store.asked.wait()
+    assert (lab.hashes(), lab.reported, lab.projection.position) == ([1, 2], [1], 1)
+    lab.store.disk.set()
+    await lab.reached(2)
+    assert lab.reported == [1, 2]
+
+
+async def test_what_the_disk_does_not_take_is_not_told_of(lab: Lab) -> None:
+    lab.projection.sync_if(lambda arrivals: 2 in sequences_of(arrivals.events))
+    lab.store.broken = True
+    task = lab.start()
+    await lab.log.append(SUBJECT, payload(1))
+    await lab.reached(1)
+    await lab.log.append(SUBJECT, payload(2))
+    with pytest.raises(OSError, match="takes nothing"):
+        await task
+    assert (lab.reported, lab.projection.position) == ([1], 1)
 
 
 async def test_events_are_committed_before_anybody_hears_of_them(lab: Lab) -> None:

@@ -153,6 +153,27 @@ async def test_what_is_not_to_be_synced_is_not(lab: Lab) -> None:
     assert lab.syncs == [2, 3]
 
 
+async def test_a_sync_by_itself_is_of_what_was_done_before_it(lab: Lab) -> None:
+    await lab.writer.sync()
+    assert lab.syncs == [], "nothing was written"
+    await lab.insert_small(1, synced=False)
+    lab.disk = [OSError("no")]
+    with pytest.raises(OSError, match="no"):
+        await lab.writer.sync()
+    await lab.writer.sync()
+    await lab.writer.sync()
+    assert lab.syncs == [1, 1], "once the disk has it, it is not asked again"
+    blocked = lab.block()
+    queued = lab.insert(2, synced=False)
+    synced = lab.writer.sync()
+    lab.gate.set()
+    await asyncio.gather(blocked, queued, synced)
+    assert lab.syncs == [1, 1, 2]
+    await lab.writer.close()
+    with pytest.raises(StoreClosed):
+        await lab.writer.sync()
+
+
 async def test_a_disk_that_takes_nothing_is_told_of_and_asked_again(lab: Lab) -> None:
     lab.disk = [OSError("no"), OSError("no")]
     for insert in (lab.insert, lab.insert_small):
