@@ -1,5 +1,6 @@
 .DEFAULT_GOAL := help
-PYTHON ?= python3.11
+# Debian's own is optimised by profile and a seventh faster than one compiled without that, as version managers do.
+PYTHON ?= $(firstword $(wildcard /usr/bin/python3.11) python3.11)
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
@@ -9,7 +10,8 @@ help: ## Show this help
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-11s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): requirements/lock.txt pyproject.toml services/client/pyproject.toml $(shell find protos -name '*.proto') build_protos.py
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || python3.11 -m venv --clear $(VENV) || \
+		python3 -m venv --clear $(VENV)
 	@echo "Installing into $(VENV) (once, and after dependencies or protos change) ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/lock.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e services/client -e .
