@@ -334,6 +334,16 @@ async def test_a_swarm_that_the_path_covers_is_reached_by_another_path(tmp_path:
             await alice.reach().paths.renew()
 
 
+async def test_the_next_path_does_not_lead_over_what_is_to_be_kept_free(tmp_path: Path) -> None:
+    network = FakeNetwork(4, swarms=1)
+    async with Client.open(tmp_path, network=network.file, transport=network, create=True) as alice:
+        paths = alice.reach().paths
+        for _ in range(20):
+            covered = (await paths.path()).route.exit
+            await paths.renew(keep_free=[covered.key])
+            assert covered not in (await paths.path()).route[1:]
+
+
 async def test_an_entry_whose_time_is_over_is_replaced(network: FakeNetwork, join: Join, tmp_path: Path) -> None:
     alice = await join("Alice")
     old = (await path_of(alice)).route.entry.key

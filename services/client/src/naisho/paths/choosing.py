@@ -107,11 +107,15 @@ def order_members(
         acquainted: keys of nodes that the client speaks to itself.
     """
     hops = {hop.key for hop in route}
-    strangers = [member for member in members if member.key not in acquainted] or members
-    allowed = [member for member in strangers if member.key not in hops]
+    allowed = [member for member in suitable_members(members, acquainted) if member.key not in hops]
     random.shuffle(allowed)
     allowed.sort(key=lambda member: bool(member.family) and member.family == route.entry.family)
     return allowed
+
+
+def suitable_members(members: Sequence[Node], acquainted: Collection[bytes]) -> Sequence[Node]:
+    """Return the members of a swarm that may be asked, by whatever path; arguments as for `order_members`."""
+    return [member for member in members if member.key not in acquainted] or members
 
 
 def _pairs(nodes: Sequence[Node], fits: Rule, entry: Node) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from random import Random
 
 from naisho.errors import EntryUnreachable, NaishoError, NetworkError, TooFewNodes
@@ -70,6 +70,8 @@ class PathKeeper:
         self._pinned: list[PinnedEntry] | None = None
         self._path: Path | None = None
         self._last_good: Route | None = None
+        #: Neither middle nor exit of the next path.
+        self._kept_free: frozenset[bytes] = frozenset()
         self._built = self._failed_in_row = 0
         self._status = PathStatus(Light.ORANGE)
         self._proved_at = 0.0
@@ -144,16 +146,22 @@ class PathKeeper:
         if self._path is not None and path.number == self._path.number:
             self._show(PathStatus(Light.ORANGE, path, error))
 
-    async def renew(self) -> None:
-        """Drop the current path; the next one has a fresh middle and exit."""
+    async def renew(self, *, keep_free: Collection[bytes] = ()) -> None:
+        """Drop the current path; the next one has a fresh middle and exit.
+
+        Args:
+            keep_free: keys of nodes that are to be neither, if possible: destinations that the current path covers.
+        """
         async with self._lock:
             self._path = None
+            self._kept_free = frozenset(keep_free)
 
     async def _build(self) -> Path:
         directory = await self._directory.get()
-        out = self._strikes.out()
         entry, until_ms = await self._entry(directory)
+        out = self._strikes.out() | self._kept_free
         route = self._again(directory, entry.key, out) or self._fresh(directory, entry, out)
+        self._kept_free = frozenset()
         self._built += 1
         return Path(self._built, route, directory.grade, directory.simulated, until_ms, self._monotonic())
 

@@ -18,7 +18,7 @@ from naisho.errors import (
 from naisho.network.clock import SAMPLES, NetworkClock, offset_of
 from naisho.network.directory import DirectoryKeeper
 from naisho.network.strikes import Strikes
-from naisho.paths.choosing import order_members
+from naisho.paths.choosing import order_members, suitable_members
 from naisho.paths.failures import Failure
 from naisho.paths.keeper import PathKeeper
 from naisho.paths.onion import OnionRequests
@@ -133,7 +133,7 @@ class SwarmRequests:
                     break
                 # Every member is a hop of this path, or was tried: another path, and from the beginning.
                 state.tried.clear()
-                await self._paths.renew()
+                await self._paths.renew(keep_free=self._one_covered(swarm.members, path))
                 continue
             told = await self._try(
                 account, build, path=path, member=member, swarm=swarm, state=state, own=own, seconds=seconds
@@ -239,6 +239,12 @@ class SwarmRequests:
         fresh = [member for member in ordered if member.key not in state.tried]
         out = self._strikes.out()
         return next((member for member in fresh if member.key not in out), fresh[0] if fresh else None)
+
+    def _one_covered(self, members: Sequence[Node], path: Path) -> list[bytes]:
+        """Return the key of a member that could be asked if the path did not lead over it, if there is one."""
+        suitable = suitable_members(members, self._directory.acquainted)
+        covered = [member.key for member in suitable if member in (path.route.middle, path.route.exit)]
+        return [self._random.choice(covered)] if covered else []
 
 
 class _Tries:
