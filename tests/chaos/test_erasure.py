@@ -30,8 +30,9 @@ from tests.integration.claims import search
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
 
 PERIOD_S, KEY_GRACE_S, OVERWRITE_WITHIN_S, PER_SECOND = 4.0, 1.0, 1.0, 20.0
-#: The bounds that the settings below state. The custodian looks at the log twice a second, and at keys once.
-LOG_BOUND_S, KEY_BOUND_S = 0.5, KEY_GRACE_S + 1.0
+#: The bounds that the settings below state. The custodian reads the log twice a second, looks as often for what is due,
+#: and once at keys.
+LOG_BOUND_S, KEY_BOUND_S = 0.5 + 0.5, KEY_GRACE_S + 1.0
 #: How often nodes look at the log and for expired messages; they count on clocks that differ by two seconds.
 LOG_CHECK_S, SWEEP_S = 1.0, 0.2
 EXPIRY_BOUND_S = 2.0 + LOG_CHECK_S + SWEEP_S + OVERWRITE_WITHIN_S
