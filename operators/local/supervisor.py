@@ -21,7 +21,6 @@ from operators.local.errors import LocalNetworkError, StartFailed
 from operators.local.home import NetworkHome, Running
 from operators.local.identities import LocalIdentities
 from operators.local.keeper import keep
-from operators.local.nats_config import inbox_prefix
 from operators.local.nats_server import NatsServer
 from operators.local.plan import OPERATOR, NetworkPlan
 from operators.local.roles import ProcessRole, custodian_environment, process_roles
@@ -30,10 +29,12 @@ from operators.local.status import describe, fetch_directory
 from operators.membership.authority import Authority
 from operators.membership.instruments import INSTRUMENTS, watch
 from operators.membership.keys import obtain_keys
+from operators.membership.nats_rights import inbox_prefix
 from services.chassis.clock import SystemClock
 from services.chassis.hosting import running
 from services.chassis.lifecycle import Lifecycle, State
 from services.chassis.nats.connection import NatsConnection
+from services.chassis.nats.credentials import known_key
 from services.chassis.nats.settings import NatsSettings
 from services.chassis.settings import SettingsError, read_settings
 from services.chassis.telemetry import Metrics, TelemetryEndpoint
@@ -198,7 +199,7 @@ class Supervisor:
         return NatsSettings(
             servers=(f"nats://{ports.HOST}:{self._plan.nats_port}",),
             name=name,
-            nkey_seed=seed,
+            credentials=known_key(seed),
             inbox_prefix=inbox_prefix(name),
         )
 

@@ -11,7 +11,9 @@ from operators.membership.authority import AuthoritySettings
 from operators.membership.domain.assignment import SwarmSizes
 from operators.membership.domain.policy import Policy
 from operators.membership.streams import MIB, StreamSizes
-from services.chassis.settings import DAY, HOUR, MINUTE, Address, Duration, Range, Secret, Size
+from services.chassis.nats.credentials import from_files, trust_in
+from services.chassis.nats.settings import NatsSettings
+from services.chassis.settings import DAY, HOUR, MINUTE, Address, Duration, Range, Size
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +21,25 @@ class NatsAccess:
     """Where NATS is, and who the authority is there."""
 
     servers: tuple[str, ...] = ("nats://127.0.0.1:4222",)
-    #: Seed of the user's key, 64 hex digits; none for a server without users.
-    key: Secret | None = None
+    #: The user's Ed25519 seed, 64 hex digits; absent for a server without users. This file and the two below are read
+    #: at every connect, so that they may be renewed.
+    key_file: Path | None = None
+    #: The user's JWT; absent where the server's configuration lists the user's key.
+    user_jwt: Path | None = None
+    #: PEM file of the authority behind the servers' certificates; absent for plain TCP on loopback.
+    tls_authority: Path | None = None
     #: Where answers arrive; what the user may subscribe to.
     inbox: str = "_INBOX.authority"
+
+    def settings(self, name: str) -> NatsSettings:
+        """Return how the connection called ``name`` is made."""
+        return NatsSettings(
+            servers=self.servers,
+            name=name,
+            credentials=None if self.key_file is None else from_files(self.key_file, self.user_jwt),
+            tls=None if self.tls_authority is None else trust_in(self.tls_authority),
+            inbox_prefix=self.inbox,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from operators.membership.settings import MembershipServiceSettings
 from services.chassis.clock import Clock, SystemClock
 from services.chassis.lifecycle import Lifecycle
 from services.chassis.nats.connection import NatsConnection
-from services.chassis.nats.settings import NatsSettings
 from services.chassis.telemetry import Metrics, TelemetryEndpoint
 
 
@@ -48,15 +47,7 @@ class MembershipService:
             KeyFileError: there is nothing to sign with.
             OSError: the address for telemetry is not to be had.
         """
-        nats = self._settings.nats
-        self._connection = await NatsConnection.connect(
-            NatsSettings(
-                servers=nats.servers,
-                name="membership",
-                nkey_seed=bytes.fromhex(nats.key.text) if nats.key else None,
-                inbox_prefix=nats.inbox,
-            )
-        )
+        self._connection = await NatsConnection.connect(self._settings.nats.settings("membership"))
         self._authority = Authority(
             self._connection,
             network=self._network,

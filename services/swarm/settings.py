@@ -17,8 +17,11 @@ class NatsUserSettings:
 
     #: ``nats://host:port``, tried in turn.
     servers: tuple[str, ...]
-    #: The user's Ed25519 seed, 64 hexadecimal digits; absent for a server without users.
-    user_key: Secret | None = None
+    #: The user's Ed25519 seed, 64 hexadecimal digits; absent for a server without users. This file and the two below
+    #: are read at every connect, so that they may be renewed.
+    user_key_file: Path | None = None
+    #: The user's JWT; absent where the server's configuration lists the user's key.
+    user_jwt: Path | None = None
     #: PEM file of the authority behind the servers' certificates; absent for plain TCP on loopback.
     tls_authority: Path | None = None
     request_timeout: Annotated[Duration, Range(0.1)] = field(default=Duration(5))

@@ -18,6 +18,7 @@ from services.chassis.nats.errors import (
     PayloadTooLarge,
     PermissionDenied,
     Unavailable,
+    UnusableCredentials,
 )
 from services.chassis.nats.link import Link, open_link
 from services.chassis.nats.parsing import MessageCallback
@@ -324,7 +325,7 @@ class NatsConnection:
             try:
                 return await self._connect_any()
             except NatsError as error:
-                if isinstance(error, AuthenticationFailed | PermissionDenied):
+                if isinstance(error, AuthenticationFailed | PermissionDenied | UnusableCredentials):
                     self._on_fault(error)
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter, no secret
             pause = min(pause * 2, self._settings.reconnect_most_s)

@@ -8,6 +8,7 @@ NatsError
 ├── PayloadTooLarge         headers and payload exceed the server's limit; nothing was sent
 ├── PermissionDenied        the server refused the subject for this user
 ├── AuthenticationFailed    the server refused this user
+├── UnusableCredentials     the files of this user or its trusted authority cannot be used; nothing was sent
 └── ProtocolViolation       what came is not the NATS protocol
 """
 
@@ -67,7 +68,11 @@ class PermissionDenied(NatsError):
 
 
 class AuthenticationFailed(NatsError):
-    """The server refused the user's key, or wants one and none was given."""
+    """The server refused the user's key or JWT, or wants one and none was given."""
+
+
+class UnusableCredentials(NatsError):
+    """A file of the user's key, JWT or trusted authority is missing or holds something else; the text names it."""
 
 
 class ProtocolViolation(NatsError):

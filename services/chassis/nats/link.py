@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any, Final, Protocol, cast
 from urllib.parse import urlsplit
 
-from services.chassis.nats import nkey
 from services.chassis.nats.errors import (
     AuthenticationFailed,
     NatsError,
@@ -174,7 +173,7 @@ class Link(asyncio.Protocol):
                 PermissionDenied(f"this NATS user may not {what} the subject it asked for", denied[2])
             )
         elif "authori" in text.lower() or "authentication" in text.lower():
-            self._refusal = AuthenticationFailed("the NATS server refused this user's key")
+            self._refusal = AuthenticationFailed("the NATS server refused this user's key or JWT, or its time is over")
         else:
             self._owner.link_fault(Unavailable(f"the NATS server ends the connection: {text}", maybe_sent=True))
 
@@ -190,26 +189,12 @@ class Link(asyncio.Protocol):
         settings = self._settings
         if settings.tls is not None:
             upgraded = await self._loop.start_tls(
-                self.transport, self, settings.tls, server_hostname=settings.tls_hostname or server_hostname
+                self.transport, self, settings.tls(), server_hostname=settings.tls_hostname or server_hostname
             )
             if upgraded is None:
                 raise Unavailable("the NATS server ended the connection during the TLS handshake", maybe_sent=False)
             self.connection_made(upgraded)
-        options: dict[str, Any] = {
-            "verbose": False,
-            "pedantic": False,
-            "lang": "python",
-            "version": "naisho",
-            "protocol": 1,
-            "name": settings.name,
-            "headers": True,
-            "no_responders": True,
-            "echo": settings.echo,
-        }
-        if settings.nkey_seed is not None:
-            options["nkey"] = nkey.public_key(settings.nkey_seed)
-            options["sig"] = nkey.sign_nonce(settings.nkey_seed, str(info.get("nonce", "")))
-        self.write(b"CONNECT %b\r\n%b" % (json.dumps(options).encode(), greeting))
+        self.write(connect_operation(settings, str(info.get("nonce", ""))) + greeting)
         await self.ping()
         self._keepalive = self._loop.call_later(settings.ping_interval_s, self._check_alive)
 
@@ -225,6 +210,28 @@ class Link(asyncio.Protocol):
             self.write(b"PING\r\n")
         self._heard = False
         self._keepalive = self._loop.call_later(self._settings.ping_interval_s, self._check_alive)
+
+
+def connect_operation(settings: NatsSettings, nonce: str) -> bytes:
+    """Return the line by which a user introduces itself; servers take 4,096 bytes unless they are told otherwise.
+
+    Raises:
+        UnusableCredentials: the user's files cannot be used.
+    """
+    options: dict[str, Any] = {
+        "verbose": False,
+        "pedantic": False,
+        "lang": "python",
+        "version": "naisho",
+        "protocol": 1,
+        "name": settings.name,
+        "headers": True,
+        "no_responders": True,
+        "echo": settings.echo,
+    }
+    if settings.credentials is not None:
+        options |= settings.credentials().answer(nonce)
+    return b"CONNECT %b\r\n" % json.dumps(options, separators=(",", ":")).encode()
 
 
 async def open_link(
@@ -245,6 +252,7 @@ async def open_link(
 
     Raises:
         AuthenticationFailed: the server refused the user.
+        UnusableCredentials: the user's files cannot be used.
         Unavailable: not reachable, or no complete handshake within the bound.
     """
     address = urlsplit(server)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, field
+
+from services.chassis.nats.credentials import CredentialSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,9 +16,10 @@ class NatsSettings:
     Attributes:
         servers: ``nats://host:port``, tried in turn.
         name: shown in the server's list of connections; no secret.
-        nkey_seed: 32 bytes of the user's Ed25519 key, or ``None`` for a server without users.
+        credentials: who the user is; asked at every connect, so that renewed files are found. ``None`` for a server
+            without users.
         inbox_prefix: where answers arrive; what the user may subscribe to, without a trailing dot.
-        tls: upgrade the connection with this context; ``None`` for loopback.
+        tls: makes the context to upgrade a connection with; asked at every connect, too. ``None`` for loopback.
         tls_hostname: name in the server's certificate if it is not the host in ``servers``.
         echo: what this connection publishes reaches its own subscriptions as well.
         connect_timeout_s: bound of one attempt on one server, all steps together.
@@ -32,9 +36,9 @@ class NatsSettings:
 
     servers: tuple[str, ...]
     name: str = "naisho"
-    nkey_seed: bytes | None = field(default=None, repr=False)
+    credentials: CredentialSource | None = field(default=None, repr=False)
     inbox_prefix: str = "_INBOX"
-    tls: ssl.SSLContext | None = field(default=None, repr=False)
+    tls: Callable[[], ssl.SSLContext] | None = field(default=None, repr=False)
     tls_hostname: str | None = None
     echo: bool = True
     connect_timeout_s: float = 2.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
@@ -13,6 +12,7 @@ from services.chassis.eventlog.jetstream import JetStreamLog
 from services.chassis.eventlog.jetstream_follower import FollowerBounds
 from services.chassis.eventlog.port import EventLogError
 from services.chassis.nats.connection import NatsConnection
+from services.chassis.nats.credentials import from_files, trust_in
 from services.chassis.nats.errors import NatsError
 from services.chassis.nats.names import NetworkNames
 from services.chassis.nats.settings import NatsSettings
@@ -77,13 +77,13 @@ class LogAccess:
 
 
 def _settings(settings: NatsUserSettings, user: str) -> NatsSettings:
-    authority = settings.tls_authority
+    key, authority = settings.user_key_file, settings.tls_authority
     return NatsSettings(
         servers=settings.servers,
         name=f"swarm-{user[:8]}",
-        nkey_seed=None if settings.user_key is None else bytes.fromhex(settings.user_key.text),
+        credentials=None if key is None else from_files(key, settings.user_jwt),
         inbox_prefix=f"_INBOX.{user}",
-        tls=None if authority is None else ssl.create_default_context(cafile=str(authority)),
+        tls=None if authority is None else trust_in(authority),
         echo=False,  # a node knows what it tells the others
         request_timeout_s=settings.request_timeout,
     )

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 from naisho.protocol.directory import Freshness
 from naisho.protocol.ring import INVALID_SWARM
-from operators.local.nats_config import NatsConfig, inbox_prefix, network_account
+from operators.local.nats_config import NatsConfig, network_account
 from operators.local.nats_server import NatsServer, free_port
+from operators.membership.nats_rights import inbox_prefix
 from services.chassis.clock import ManualClock
 from services.chassis.eventlog.provision import followers
 from services.chassis.nats import nkey
+from services.chassis.nats.credentials import known_key
 from services.chassis.nats.names import NetworkNames
 from services.swarm.adapters.membership import Membership, MembershipSettings
 
@@ -150,8 +152,8 @@ async def test_the_users_rights_are_enough(
         )
 
     lab.server = nats_server_factory(configure)
-    lab.as_authority = {"nkey_seed": authority, "inbox_prefix": inbox_prefix("authority")}
-    lab.as_node = lambda key: {"nkey_seed": nodes[key], "inbox_prefix": inbox_prefix(key.hex())}
+    lab.as_authority = {"credentials": known_key(authority), "inbox_prefix": inbox_prefix("authority")}
+    lab.as_node = lambda key: {"credentials": known_key(nodes[key]), "inbox_prefix": inbox_prefix(key.hex())}
     await lab.fill(6)
     leaving = lab.nodes[5]
     lab.policy = replace(lab.policy, smallest_network=5)

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from operators.local.nats_config import NatsConfig, inbox_prefix, network_account
+from operators.local.nats_config import NatsConfig, network_account
 from operators.local.nats_server import NatsServer, free_port
+from operators.membership.nats_rights import inbox_prefix
 from services.chassis.eventlog.provision import StreamPlan, ensure_stream
 from services.chassis.nats.connection import NatsConnection
+from services.chassis.nats.credentials import known_key
 from services.chassis.nats.names import NetworkNames
 from services.chassis.nats.nkey import public_key
 from services.chassis.nats.settings import NatsSettings
@@ -52,7 +54,7 @@ class GuardedNetwork:
         settings = NatsSettings(
             servers=(self.server.url,),
             name=user,
-            nkey_seed=seed or self.seeds[user],
+            credentials=known_key(seed or self.seeds[user]),
             inbox_prefix=inbox or inbox_prefix(user),
             request_timeout_s=10.0,
         )

@@ -13,10 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from operators.local.errors import StartFailed
-from operators.local.nats_config import NatsAccount, NatsConfig, NatsUser, network_account, render
+from operators.local.nats_config import NatsAccount, NatsConfig, network_account, render
 from operators.local.nats_server import NatsServer, SyncSettings, check_config, free_port
+from operators.membership.nats_rights import NatsUser
 from services.chassis.nats.names import NetworkNames
-from services.chassis.nats.nkey import public_key, sign_nonce
+from services.chassis.nats.nkey import public_key, sign
 
 
 def config(directory: Path, *, accounts: tuple[NatsAccount, ...] = ()) -> NatsConfig:
@@ -131,4 +132,4 @@ def test_keys_are_those_of_nats() -> None:
     seed = bytes(range(32))
     assert public_key(seed).startswith("U")
     assert len(public_key(seed)) == 56
-    assert "=" not in sign_nonce(seed, "abc")
+    assert "=" not in sign(seed, b"abc")

@@ -39,8 +39,8 @@ def server(nats_server_factory: Callable[..., NatsServer], identity: Identity) -
     return nats_server_factory(configure)
 
 
-def trusting(identity: Identity) -> ssl.SSLContext:
-    return ssl.create_default_context(cadata=identity.certificate_pem.decode())
+def trusting(identity: Identity) -> Callable[[], ssl.SSLContext]:
+    return lambda: ssl.create_default_context(cadata=identity.certificate_pem.decode())
 
 
 async def test_events_go_through_tls(server: NatsServer, identity: Identity) -> None:

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from operators.local.nats_config import NatsConfig, NatsUser
+from operators.local.nats_config import NatsConfig
+from operators.membership.nats_rights import NatsUser
 from services.chassis.eventlog.jetstream import JetStreamLog
 from services.chassis.eventlog.port import NotPermitted
 from services.chassis.eventlog.provision import StreamPlan, ensure_follower, ensure_stream, followers, remove_follower

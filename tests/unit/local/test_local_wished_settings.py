@@ -76,6 +76,7 @@ def test_addresses_files_and_secrets_are_the_networks_to_choose() -> None:
         "about.seed",
         "nats.servers",
         "nats.user_key_file",
+        "nats.user_jwt",
         "nats.tls_authority",
         "mailbox",
         "telemetry",
