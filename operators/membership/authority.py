@@ -9,24 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from naisho.protocol.directory import Directory, DirectoryError, sign_directory
 from naisho.protocol.directory.statements import Announcement, read_announcement
 from naisho.protocol.network_file import NetworkFile
-from operators.membership.domain.admission import admit, drain
+from operators.membership.domain.admission import admit, dismiss, drain
 from operators.membership.domain.errors import DrainRefused, KeyFileError, NotAdmitted, UnknownNode
-from operators.membership.domain.life import Member
+from operators.membership.domain.life import Member, Roster
 from operators.membership.domain.planning import Plan, reconcile
 from operators.membership.domain.policy import Policy
 from operators.membership.domain.scene import Scene
-from operators.membership.domain.signs import judge
+from operators.membership.domain.signs import Sign, judge
 from operators.membership.domain.status import status_of
 from operators.membership.keys import AuthorityKeys
 from operators.membership.ledger import Ledger, verify_at_issue
-from operators.membership.listening import Announced, DrainAsked, Listener, Request
+from operators.membership.listening import Announced, DismissAsked, DrainAsked, Listener, Request
 from operators.membership.streams import Provisioner, StreamSizes
 from services.chassis.certificates import CertificateError, check_pinnable
 from services.chassis.clock import Clock, sleep_unless
@@ -84,7 +84,8 @@ class Authority:
         self._network = network
         self._names = NetworkNames(network.network_id)
         self._read_keys = keys
-        self._policy = policy
+        #: What the operator decided; a new one counts from the next step on.
+        self.policy = policy
         self._clock = clock
         self._settings = settings or AuthoritySettings()
         self._provisioner = Provisioner(connection, self._names)
@@ -158,13 +159,28 @@ class Authority:
         """Have ``hook`` called with each newly published directory."""
         self._changed.append(hook)
 
+    @property
+    def roster(self) -> Roster:
+        """The members as recorded."""
+        return self._ledger.roster
+
+    @property
+    def signs(self) -> Mapping[bytes, Sign]:
+        """The last that was heard of each member."""
+        return self._listener.signs
+
     def holding(self) -> frozenset[bytes]:
         """Return the active nodes that are well and hold all that the current directory wants: who truly serves now."""
-        signs, now_ms = self._listener.signs, self._clock.now_ms()
-        verdicts = judge(self._ledger.roster, signs, self._policy, now_ms)
-        scene = Scene(self.directory, signs, verdicts, self._policy, now_ms)
         active = self.directory.active_nodes if self.directory else ()
-        return frozenset(node.key for node in active if node.key in verdicts and scene.holds(node.key))
+        return self.holders() & {node.key for node in active}
+
+    def holders(self) -> frozenset[bytes]:
+        """Return the listed nodes that are well and hold all that the current directory wants, whatever their state."""
+        signs, now_ms = self._listener.signs, self._clock.now_ms()
+        verdicts = judge(self._ledger.roster, signs, self.policy, now_ms)
+        scene = Scene(self.directory, signs, verdicts, self.policy, now_ms)
+        listed = self.directory.nodes if self.directory else ()
+        return frozenset(node.key for node in listed if node.key in verdicts and scene.holds(node.key))
 
     def status(self) -> dict[str, Any]:
         """Return the network's state, ready for JSON; see ``domain.status``."""
@@ -185,6 +201,20 @@ class Authority:
         """
         asked = DrainAsked(key, force)
         self._drained(asked)  # refuses at once
+        await self._ask(asked)
+
+    async def dismiss(self, key: bytes) -> None:
+        """Forget a node at once, whatever the others hold; returns when that is recorded.
+
+        Raises:
+            UnknownNode: no such node is known.
+            DrainRefused: it could not be recorded.
+        """
+        asked = DismissAsked(key)
+        self._dismissed(asked)
+        await self._ask(asked)
+
+    async def _ask(self, asked: DrainAsked | DismissAsked) -> None:
         answered: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._listener.ask(asked, lambda text: None if answered.done() else answered.set_result(text))
         if refusal := await answered:
@@ -227,7 +257,13 @@ class Authority:
         """Do what is asked for, in memory; return why not, if not."""
         asked = request.asked
         try:
-            member = self._admitted(asked) if isinstance(asked, Announced) else self._drained(asked)
+            match asked:
+                case Announced():
+                    member = self._admitted(asked)
+                case DrainAsked():
+                    member = self._drained(asked)
+                case DismissAsked():
+                    member = self._dismissed(asked)
         except (DirectoryError, NotAdmitted, CertificateError, UnknownNode, DrainRefused) as refusal:
             self.refused += 1
             return str(refusal)
@@ -242,7 +278,7 @@ class Authority:
             self._ledger.directory,
             self._listener.signs,
             keys=self._keys.keys,
-            policy=self._policy,
+            policy=self.policy,
             now_ms=self._clock.now_ms(),
         )
         self.waits = plan.waits
@@ -282,7 +318,7 @@ class Authority:
         return admit(
             announcement,
             self._ledger.roster,
-            policy=self._policy,
+            policy=self.policy,
             now_ms=self._clock.now_ms(),
             clock_offset_ms=self._listener.clock_offset_ms,
         )
@@ -302,5 +338,8 @@ class Authority:
 
     def _drained(self, asked: DrainAsked) -> Member:
         return drain(
-            asked.key, self._ledger.roster, policy=self._policy, now_ms=self._clock.now_ms(), force=asked.force
+            asked.key, self._ledger.roster, policy=self.policy, now_ms=self._clock.now_ms(), force=asked.force
         )
+
+    def _dismissed(self, asked: DismissAsked) -> Member:
+        return dismiss(asked.key, self._ledger.roster, now_ms=self._clock.now_ms())

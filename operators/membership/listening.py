@@ -33,10 +33,16 @@ class DrainAsked(NamedTuple):
     force: bool
 
 
+class DismissAsked(NamedTuple):
+    """The operator asks that a node be forgotten at once; never heard over NATS."""
+
+    key: bytes
+
+
 class Request(NamedTuple):
     """Somebody asks and waits for an answer: an empty text for yes, or why not."""
 
-    asked: Announced | DrainAsked
+    asked: Announced | DrainAsked | DismissAsked
     answer: Callable[[str], None]
 
 
@@ -94,7 +100,7 @@ class Listener:
         """By how much most nodes' clocks differ from this one."""
         return clock_reference(sign for sign in self.signs.values() if sign.heartbeat)
 
-    def ask(self, asked: Announced | DrainAsked, answer: Callable[[str], None]) -> None:
+    def ask(self, asked: Announced | DrainAsked | DismissAsked, answer: Callable[[str], None]) -> None:
         """Let a request wait for the next step."""
         if len(self._requests) >= self._most_requests:
             answer("too many nodes ask at once; try again")

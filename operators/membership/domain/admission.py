@@ -36,14 +36,7 @@ def admit(
     known = roster.get(node.key)
     if known is not None and known.drained:
         raise NotAdmitted("the node was drained; a drained node joins again only with a new key")
-    taken = {
-        (e.host, e.port)
-        for key, member in roster.items()
-        if key != node.key and member.life is not Life.GONE
-        for e in member.node.endpoints
-    }
-    if any((e.host, e.port) in taken for e in node.endpoints):
-        raise NotAdmitted("another node has announced the same address and port; each needs its own")
+    _check_places(node, roster, policy)
     if known is not None and known.life is not Life.GONE:
         return replace(known, node=node)
     if sum(member.life is not Life.GONE for member in roster.values()) >= MAX_NODES:
@@ -83,6 +76,39 @@ def drain(key: bytes, roster: Roster, *, policy: Policy, now_ms: int, force: boo
             " let others join first, or force it"
         )
     return member.becomes(Life.DRAINING, now_ms, "the operator drains it")
+
+
+def dismiss(key: bytes, roster: Roster, *, now_ms: int) -> Member:
+    """Return a member that is gone at once, whatever the others hold; its key does not come back.
+
+    Raises:
+        UnknownNode: nobody of that key was ever here.
+    """
+    member = roster.get(key)
+    if member is None:
+        raise UnknownNode("no node has that key")
+    if member.life not in {Life.ANNOUNCED, Life.DRAINING, Life.GONE}:
+        member = member.becomes(Life.DRAINING, now_ms, "the operator dismisses it")
+    if member.life is not Life.GONE:
+        member = member.becomes(Life.GONE, now_ms, "was dismissed without a drain")
+    return replace(member, drained=True)
+
+
+def _check_places(node: Node, roster: Roster, policy: Policy) -> None:
+    """Refuse addresses that are another node's. Where they are assigned, those that somebody had before are free."""
+    places = {(endpoint.host, endpoint.port) for endpoint in node.endpoints}
+    if policy.assigned is not None:
+        if not places <= policy.assigned.get(node.key, frozenset()):
+            raise NotAdmitted("the node names an address that it was not assigned; it will be told of the right one")
+        return
+    taken = {
+        (endpoint.host, endpoint.port)
+        for key, member in roster.items()
+        if key != node.key and member.life is not Life.GONE
+        for endpoint in member.node.endpoints
+    }
+    if places & taken:
+        raise NotAdmitted("another node has announced the same address and port; each needs its own")
 
 
 def _check_clock(off_ms: int, policy: Policy) -> None:

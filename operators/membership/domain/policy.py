@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -32,6 +33,7 @@ class Policy:
         smallest_network: a drain that leaves fewer nodes must be forced; clients refuse smaller networks.
         private_addresses: nodes may announce loopback and private addresses; for networks of one machine or site.
         allowed: keys that may join; ``None`` admits everybody.
+        assigned: where each of them may say that it is, host and port; ``None`` takes their word for it.
     """
 
     sizes: SwarmSizes = field(default_factory=SwarmSizes)
@@ -48,3 +50,4 @@ class Policy:
     smallest_network: int = 12
     private_addresses: bool = False
     allowed: frozenset[bytes] | None = None
+    assigned: Mapping[bytes, frozenset[tuple[str, int]]] | None = None

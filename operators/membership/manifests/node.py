@@ -259,7 +259,7 @@ def _container(
             {"name": name, "mountPath": path} | ({} if name in {"data", "run", "tmp"} else {"readOnly": True})
             for name, path in mounts.items()
         ],
-        # Three questions (ADR 14): does it start, is it alive, may it be given work. A node that is behind is not ready.
+        # Three questions (ADR 14): does it start, is it alive, may it be given work? Who is behind is not ready.
         "startupProbe": _probe("/livez", metrics, period=2, failures=60),
         "livenessProbe": _probe("/livez", metrics, period=10, failures=6),
         "readinessProbe": _probe("/readyz", metrics, period=5, failures=2),
