@@ -1,22 +1,20 @@
-"""What each user of a network may do, and above all what not, on a real server."""
+"""What each user of a network may do, and above all what not, on a real server.
+
+The same for users that a server's configuration lists and for users that are JWTs.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import secrets
-from dataclasses import replace
 
 import pytest
 
-from operators.local.nats_config import NatsConfig
-from operators.membership.nats_rights import NatsUser
 from services.chassis.eventlog.jetstream import JetStreamLog
 from services.chassis.eventlog.port import NotPermitted
 from services.chassis.eventlog.provision import StreamPlan, ensure_follower, ensure_stream, followers, remove_follower
 from services.chassis.nats.connection import NatsConnection
-from services.chassis.nats.errors import AuthenticationFailed, PermissionDenied
-from services.chassis.nats.nkey import public_key
+from services.chassis.nats.errors import PermissionDenied
 from tests.integration.nats.conftest import GuardedNetwork
 
 pytestmark = pytest.mark.asyncio(loop_factories=["uvloop"])
@@ -198,11 +196,6 @@ async def test_an_append_outside_the_streams_subjects_is_refused_loudly(guarded:
         await log.append(f"{guarded.names.network}.elsewhere", b"x")
 
 
-async def test_unknown_and_missing_keys_are_refused(guarded: GuardedNetwork) -> None:
-    with pytest.raises(AuthenticationFailed):
-        await guarded.connect("node-a", seed=secrets.token_bytes(32))
-
-
 async def test_the_authority_does_not_append_mail_and_does_not_erase(guarded: GuardedNetwork) -> None:
     log = await JetStreamLog.open(await guarded.connect("authority"), guarded.names.mail_stream)
     with pytest.raises(NotPermitted):
@@ -227,24 +220,3 @@ async def test_provisioning_is_idempotent_and_replaces_what_differs(guarded: Gua
     assert await remove_follower(authority, names.mail_stream, "node-a")
     assert not await remove_follower(authority, names.mail_stream, "node-a")
     assert await followers(authority, names.mail_stream) == []
-
-
-async def test_a_user_taken_out_of_the_configuration_is_cut_off_and_the_others_are_not(
-    guarded: GuardedNetwork,
-) -> None:
-    node, other = await guarded.connect("node-a"), await guarded.connect("node-b")
-    config = guarded.server.config
-    account = config.accounts[0]
-    kept = tuple(user for user in account.users if user.public_key != public_key(guarded.seeds["node-a"]))
-    gone = asyncio.Event()
-    node.on_disconnect(gone.set)
-    other_gone = asyncio.Event()
-    other.on_disconnect(other_gone.set)
-    guarded.server.reconfigure(replace_users(config, kept))
-    await asyncio.wait_for(gone.wait(), 10)
-    await other.flush()
-    assert not other_gone.is_set()
-
-
-def replace_users(config: NatsConfig, users: tuple[NatsUser, ...]) -> NatsConfig:
-    return replace(config, accounts=(replace(config.accounts[0], users=users),))
