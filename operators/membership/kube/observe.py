@@ -1,0 +1,181 @@
+"""From Kubernetes objects, as the API server tells them, to what decisions are made of."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from operators.membership.domain.pool.observed import SeenNode, SeenPod, SeenResource, Wish
+from operators.membership.domain.pool.register import Entry
+from operators.membership.domain.pool.spec import PoolSpec
+from operators.membership.kube.cluster import (
+    BUDGETS,
+    PODS,
+    SERVICE_NODES,
+    SERVICES,
+    STATEFUL_SETS,
+    VOLUME_CLAIMS,
+    Cluster,
+)
+from operators.membership.manifests import node as objects
+from operators.membership.manifests.covers import covers
+from operators.membership.manifests.node import Place
+from operators.membership.manifests.site import (
+    DRAIN,
+    DRAIN_FIRST,
+    NODE,
+    POOL,
+    REVISION,
+    SKIP_DRAIN,
+    SWARM,
+    Manifest,
+    Site,
+)
+
+#: A pod that has not been ready for so long will not become so by itself.
+BROKEN_AFTER_S: Final = 300
+#: What a container waits for that no waiting helps.
+_HOPELESS: Final = frozenset(
+    {
+        "CrashLoopBackOff",
+        "ImagePullBackOff",
+        "ErrImagePull",
+        "InvalidImageName",
+        "CreateContainerConfigError",
+        "ErrImageNeverPull",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scenery:
+    """All objects of one pool, by node (budgets by swarm), as the API server told them."""
+
+    resources: Mapping[str, Manifest] = field(default_factory=dict)
+    services: Mapping[str, Manifest] = field(default_factory=dict)
+    sets: Mapping[str, Manifest] = field(default_factory=dict)
+    pods: Mapping[str, Manifest] = field(default_factory=dict)
+    claims: Mapping[str, Manifest] = field(default_factory=dict)
+    budgets: Mapping[str, Manifest] = field(default_factory=dict)
+
+
+async def look(cluster: Cluster, pool: str) -> Scenery:
+    """Return everything that belongs to a pool.
+
+    Raises:
+        KubeError: the API server does not answer, or refuses.
+    """
+    kinds = (SERVICE_NODES, SERVICES, STATEFUL_SETS, PODS, VOLUME_CLAIMS, BUDGETS)
+    found = await asyncio.gather(*(cluster.list(kind, f"{POOL}={pool}") for kind in kinds))
+    *by_node, budgets = found
+    return Scenery(*(_by_label(items, NODE) for items in by_node), _by_label(budgets, SWARM))
+
+
+def place_of(pool: PoolSpec, ordinal: int, service: Manifest | None) -> Place | None:
+    """Return where a node is reached; ``None`` while the cluster has not assigned it yet."""
+    if service is None:
+        return None
+    spec = service["spec"]
+    ip = spec.get("clusterIP") or ""
+    if ip in {"", "None"}:
+        return None
+    match pool.exposure.kind:
+        case "NodePort":
+            number = next((port.get("nodePort") for port in spec["ports"] if port["name"] == "https"), None)
+            return None if not number else Place(ip, "$(NAISHO_HOST_IP)", number)
+        case "HostPort":
+            return Place(ip, "$(NAISHO_HOST_IP)", pool.exposure.first_port + ordinal)
+        case "LoadBalancer":
+            points = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
+            host = next((point.get("ip") or point.get("hostname") for point in points), None)
+            return None if not host else Place(ip, host, objects.HTTPS)
+        case _:
+            return Place(ip, ip, objects.HTTPS)
+
+
+def see(site: Site, pool: PoolSpec, name: str, entry: Entry, scenery: Scenery, *, now_ms: int) -> SeenNode:
+    """Return what is there of one node; what the membership authority knows of it is left to others."""
+    resource = scenery.resources.get(name)
+    place = place_of(pool, entry.ordinal, scenery.services.get(name))
+    there = scenery.sets.get(name)
+    pod = scenery.pods.get(name)
+    revision, current = "", False
+    if there is not None and resource is not None and place is not None:
+        uid = resource["metadata"]["uid"]
+        wanted = objects.stateful_set(site, pool, name, ordinal=entry.ordinal, uid=uid, place=place)
+        revision = wanted["spec"]["template"]["metadata"]["labels"][REVISION]
+        current = covers(there, without_claims(wanted))
+    seen_pod = None if pod is None else _see_pod(pod, revision, now_ms)
+    host_ip = seen_pod.host_ip if seen_pod else ""
+    return SeenNode(
+        name,
+        resource=None if resource is None else _see_resource(resource),
+        address=_address(place, host_ip),
+        placed=there is not None,
+        current=current,
+        pod=seen_pod,
+        volume=((scenery.claims.get(name) or {}).get("status") or {}).get("phase"),
+    )
+
+
+def without_claims(stateful_set: Manifest) -> Manifest:
+    """Return a StatefulSet without its volume claims, which nobody may change once it is there."""
+    spec = {name: value for name, value in stateful_set["spec"].items() if name != "volumeClaimTemplates"}
+    return {**stateful_set, "spec": spec}
+
+
+def _address(place: Place | None, host_ip: str) -> str:
+    if place is None or (place.https_host.startswith("$") and not host_ip):
+        return ""
+    host = host_ip if place.https_host.startswith("$") else place.https_host
+    return f"{host}:{place.https_port}"
+
+
+def _see_resource(resource: Manifest) -> SeenResource:
+    meta, spec = resource["metadata"], resource.get("spec") or {}
+    notes = meta.get("annotations") or {}
+    return SeenResource(
+        uid=meta["uid"],
+        wish=Wish.ACTIVE if spec.get("desired", Wish.ACTIVE.value) == Wish.ACTIVE.value else Wish.DRAINING,
+        drain=notes.get(DRAIN) == "true",
+        skip_drain=notes.get(SKIP_DRAIN) == "true",
+        drain_first=notes.get(DRAIN_FIRST) == "true",
+        deleting="deletionTimestamp" in meta,
+    )
+
+
+def _see_pod(pod: Manifest, revision: str, now_ms: int) -> SeenPod:
+    meta, status = pod["metadata"], pod.get("status") or {}
+    labels = meta.get("labels") or {}
+    conditions = {condition["type"]: condition for condition in status.get("conditions") or ()}
+    ready = conditions.get("Ready", {})
+    return SeenPod(
+        ready=ready.get("status") == "True",
+        broken=_is_broken(status, ready, now_ms),
+        current=not revision or labels.get(REVISION) == revision,
+        deleting="deletionTimestamp" in meta,
+        host_ip=status.get("hostIP") or "",
+        machine=(pod.get("spec") or {}).get("nodeName") or "",
+        labels=labels,
+    )
+
+
+def _is_broken(status: Mapping[str, Any], ready: Mapping[str, Any], now_ms: int) -> bool:
+    if status.get("phase") in {"Failed", "Unknown"}:
+        return True
+    waiting = ((state.get("state") or {}).get("waiting") or {} for state in status.get("containerStatuses") or ())
+    if any(state.get("reason") in _HOPELESS for state in waiting):
+        return True
+    since = ready.get("lastTransitionTime")
+    return ready.get("status") == "False" and bool(since) and now_ms - _ms(since) > BROKEN_AFTER_S * 1000
+
+
+def _ms(time: str) -> int:
+    return round(datetime.fromisoformat(time.replace("Z", "+00:00")).astimezone(UTC).timestamp() * 1000)
+
+
+def _by_label(items: Iterable[Manifest], label: str) -> dict[str, Manifest]:
+    return {name: item for item in items if (name := (item["metadata"].get("labels") or {}).get(label)) is not None}
