@@ -10,12 +10,12 @@
 {{- end -}}
 
 {{/*
-Labels by which pods of one component are chosen. The instance is R, which the operator knows as well, so that what it
-makes bears the same labels. Argument: list of root and component.
+Labels by which pods of one component are chosen; the operator gives the same to what it makes. Argument: list of root and
+component.
 */}}
 {{- define "naisho.selector" -}}
 app.kubernetes.io/name: naisho
-app.kubernetes.io/instance: {{ include "naisho.fullname" (index . 0) }}
+app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end -}}
 

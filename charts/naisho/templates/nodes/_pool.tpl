@@ -66,3 +66,8 @@ spec:
     {{- toYaml $pool.autoscaling | nindent 4 }}
   {{- end }}
 {{- end -}}
+
+{{/* Not empty if the operator makes the NodePool. */}}
+{{- define "naisho.poolByOperator" -}}
+{{- if and .Values.pool.enabled (eq .Values.pool.madeBy "operator") }}yes{{ end -}}
+{{- end -}}

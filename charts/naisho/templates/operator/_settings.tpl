@@ -2,6 +2,7 @@
 {{- define "naisho.operatorSettings" -}}
 # Of the release {{ .Release.Name }}; rendered by its chart.
 install = {{ include "naisho.fullname" . | toJson }}
+release = {{ .Release.Name | toJson }}
 image = {{ include "naisho.image" . | toJson }}
 image_pull_policy = {{ .Values.image.pullPolicy | toJson }}
 image_pull_secrets = {{ .Values.image.pullSecrets | toJson }}
@@ -10,6 +11,9 @@ network_name = {{ .Values.network.name | toJson }}
 network_id = {{ toJson . }}
 {{- end }}
 seeds = {{ .Values.network.seeds | toJson }}
+{{- if include "naisho.poolByOperator" . }}
+pool_file = "/etc/naisho/nodepool.json"
+{{- end }}
 telemetry = "0.0.0.0:{{ include "naisho.port" (list . "operator" "metrics") }}"
 cluster_domain = {{ .Values.clusterDomain | toJson }}
 
