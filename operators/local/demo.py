@@ -6,26 +6,23 @@ import asyncio
 import json
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 
 from naisho import Client, MessagesRead, Reacted, TextReceived
-from naisho.events import Event
-from naisho.paths.status import PathStatus
+from naisho.conversation.sending import Delivery
 from naisho.texts import Texts
 from operators.local.errors import NotRunning, StartFailed
 from operators.local.home import NetworkHome
 from operators.local.preparation import Wishes, obtain_plan
 from operators.local.screen import NoSteps, Steps, steps
 from operators.local.supervisor import Supervisor
-
-#: An answer that takes longer than this is none.
-ANSWER_WITHIN_S: Final = 30.0
+from operators.trial.talk import NothingArrived, TalkFailed, describe_delivery, describe_path, next_event
 
 
 async def run_demo(home: NetworkHome, console: Console, texts: Texts, *, as_json: bool) -> None:
@@ -37,7 +34,12 @@ async def run_demo(home: NetworkHome, console: Console, texts: Texts, *, as_json
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="naisho-demo-"))
             home = NetworkHome(Path(folder) / "network")
             await stack.enter_async_context(_own_network(home, console, texts, as_json=as_json))
-        told = await converse(home.network_file, texts)
+        try:
+            told = await converse(home.network_file, texts)
+        except NothingArrived as error:
+            raise StartFailed(f"{error}; look at the network with: naisho network status") from error
+        except TalkFailed as error:
+            raise StartFailed(str(error)) from error
     if as_json:
         click.echo(json.dumps(told))
     else:
@@ -72,61 +74,28 @@ async def converse(network: Path, texts: Texts) -> dict[str, Any]:
             Client.open(Path(folder) / "ren", network=network, create=True) as ren,
         ):
             first, second = await aiko.new_account("Aiko"), await ren.new_account("Ren")
-            paths = {"Aiko": _path(await aiko.prove_path()), "Ren": _path(await ren.prove_path())}
+            paths = {"Aiko": describe_path(await aiko.prove_path()), "Ren": describe_path(await ren.prove_path())}
             told: list[dict[str, Any]] = []
             sent = await aiko.send(second, texts("demo.hello"))
-            told.append(_delivery("Aiko", "writes", sent))
-            got = await _next(ren, TextReceived)
-            assert isinstance(got, TextReceived)
+            told.append(_told("Aiko", "writes", sent))
+            got = await next_event(ren, TextReceived)
             told.append({"who": "Ren", "what": "reads", "text": got.message.text})
             await ren.accept(first)
             answer = await ren.send(first, texts("demo.answer"))
-            told.append(_delivery("Ren", "answers", answer))
-            back = await _next(aiko, TextReceived)
-            assert isinstance(back, TextReceived)
+            told.append(_told("Ren", "answers", answer))
+            back = await next_event(aiko, TextReceived)
             told.append({"who": "Aiko", "what": "reads", "text": back.message.text})
-            told.append(_delivery("Ren", "reacts", await ren.react(first, got.message.sent_ms, "🌿")))
-            reaction = await _next(aiko, Reacted)
-            assert isinstance(reaction, Reacted)
+            told.append(_told("Ren", "reacts", await ren.react(first, got.message.sent_ms, "🌿")))
+            reaction = await next_event(aiko, Reacted)
             told.append({"who": "Aiko", "what": "sees", "text": reaction.emoji})
             await aiko.mark_read(second, receipt=True)
-            await _next(ren, MessagesRead)
+            await next_event(ren, MessagesRead)
             told.append({"who": "Ren", "what": "learns", "text": texts("demo.was_read")})
             return {"accounts": {"Aiko": first.hex, "Ren": second.hex}, "paths": paths, "steps": told}
 
 
-async def _next(client: Client, kind: type[Event]) -> Event:
-    async with asyncio.timeout(ANSWER_WITHIN_S), aclosing(client.listen()) as events:
-        async for event in events:
-            if isinstance(event, kind):
-                return event
-    raise StartFailed("nothing arrived; look at the network with: naisho network status")
-
-
-def _path(status: PathStatus) -> dict[str, Any]:
-    if status.path is None:
-        raise StartFailed(f"no path could be built: {status.cause}")
-    view = status.path.describe()
-    return {
-        "light": status.light.value,
-        "proof_ms": status.proof_ms,
-        "grade": view.grade.label,
-        "simulated": view.simulated,
-        "hops": [{"role": h.role.value, "node": h.node, "family": h.family, "country": h.country} for h in view.hops],
-    }
-
-
-def _delivery(who: str, what: str, delivery: Any) -> dict[str, Any]:
-    receipt = delivery.receipt
-    if receipt is None:
-        raise StartFailed(f"nothing was stored: {delivery.error}")
-    return {
-        "who": who,
-        "what": what,
-        "text": delivery.message.text,
-        "receipts": f"{receipt.count} of {receipt.asked}",
-        "took_ms": delivery.took_ms,
-    }
+def _told(who: str, what: str, delivery: Delivery) -> dict[str, Any]:
+    return {"who": who, "what": what, "text": delivery.message.text, **describe_delivery(delivery)}
 
 
 def _show(told: dict[str, Any], console: Console, texts: Texts) -> None:
