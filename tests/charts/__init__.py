@@ -1,0 +1,1 @@
+"""What the chart renders, one invariant a file, over every values file of ``charts/naisho/ci``."""
