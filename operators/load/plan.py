@@ -41,6 +41,11 @@ class Phase:
             raise BadPlan("a phase takes some time, and a ramp ends")
 
     @property
+    def text(self) -> str:
+        """The phase as it is written."""
+        return f"{self.start:g}:{self.end:g}:{self.seconds:g}s"
+
+    @property
     def arrivals(self) -> float:
         """How many arrive in it."""
         if self.start == self.end:

@@ -63,9 +63,9 @@ class Curve:
 
 
 def read_prometheus(text: str) -> Usage | None:
-    """Return what a page of metrics says of its process; ``None`` if it says nothing.
+    r"""Return what a page of metrics says of its process; ``None`` if it says nothing.
 
-    >>> read_prometheus("process_cpu_seconds_total 1.5\\nprocess_resident_memory_bytes 2e6\\n")
+    >>> read_prometheus("process_cpu_seconds_total 1.5\nprocess_resident_memory_bytes 2e6\n")
     Usage(memory=2000000.0, cpu_s=1.5, cpu_percent=None)
     """
     cpu, memory = (
