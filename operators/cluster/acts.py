@@ -115,7 +115,7 @@ async def make_report(context: CliContext, texts: Texts, target: Mapping[str, An
         file = output or Path(f"naisho-report-{cluster.namespace}-{moment}.tar.gz")
         with _progress(context, texts("report.collecting")) as shown:
             collection = Collection(cluster, redactor, lambda part: shown(texts("report.reading", part=part)))
-            await collection.collect(time.time())
+            await collection.collect()
     size = write_bundle(file, {"README.md": texts("report.readme"), **collection.texts})
     context.output.result(
         {

@@ -17,14 +17,14 @@ _UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600}
 class Duration(click.ParamType[float]):
     """A time such as ``90s``, ``10m``, ``1h30m``; a bare number means seconds.
 
-    >>> Duration()("1h30m")
+    >>> Duration(Texts("en", {})).convert("1h30m", None, None)
     5400.0
     """
 
     name = "duration"
 
-    def __init__(self, complaint: str = "{given}") -> None:
-        self._complaint = complaint
+    def __init__(self, texts: Texts) -> None:
+        self._texts = texts
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return seconds."""
@@ -32,7 +32,7 @@ class Duration(click.ParamType[float]):
             return value
         parts = re.findall(r"(\d+)([smh]?)", str(value))
         if not parts or "".join(map("".join, parts)) != value:
-            self.fail(self._complaint.format(given=value), param, ctx)
+            self.fail(self._texts("usage.duration", given=value), param, ctx)
         return float(sum(int(count) * _UNITS[unit] for count, unit in parts))
 
 

@@ -131,7 +131,7 @@ def _add_test(group: click.Group, texts: Texts) -> None:
 def _timeout(texts: Texts, default: str) -> Callable[[F], F]:
     return click.option(
         "--timeout",
-        type=Duration(texts("usage.duration")),
+        type=Duration(texts),
         default=default,
         show_default=True,
         metavar=texts("metavars.duration"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from operators.cluster.names import (
     COMPONENT_LABEL,
@@ -21,7 +21,9 @@ from operators.cluster.names import (
 from operators.cluster.times import parse_time
 from operators.cluster.wellness import judge
 
-_LEFT = ("Drained", "Gone")
+_LEFT: Final = ("Drained", "Gone")
+#: The API server tells whole seconds, and a list takes a moment.
+_LEASE_SLACK_S: Final = 3.0
 
 
 class Seen(NamedTuple):
@@ -192,5 +194,5 @@ def _describe_leader(leases: Sequence[Object], at: float) -> dict[str, Any]:
         "renewed_s_ago": None if ago is None else round(ago),
         "active": bool(newest.get("holderIdentity"))
         and ago is not None
-        and ago <= float(newest.get("leaseDurationSeconds") or 0),
+        and ago <= float(newest.get("leaseDurationSeconds") or 0) + _LEASE_SLACK_S,
     }

@@ -6,7 +6,8 @@ ClusterError (NaishoError)
 ├── ClusterForbids      this user may not do that in this namespace
 ├── ClusterRefuses      the API server answered with another error
 ├── NotInstalled        the cluster does not know our custom resources
-├── NoPool              no node pool, or none of that name
+├── NoPool              no node pool in the namespace
+├── UnknownPool         no node pool of that name
 ├── UnknownNode         no service node of that name
 ├── PoolPaused          the operator was told to watch only, so nobody would act
 ├── NotConfirmed        nobody is there to be asked, and nothing was said beforehand
@@ -69,7 +70,14 @@ class NotInstalled(ClusterError):
 
 
 class NoPool(ClusterError):
-    """There is no such pool; names those that there are."""
+    """The namespace has no pool."""
+
+    fields = ("namespace",)
+    remedy = Remedy.CHANGE_INPUT
+
+
+class UnknownPool(ClusterError):
+    """There is no pool of that name; names those that there are."""
 
     fields = ("pool", "namespace", "known")
     remedy = Remedy.CHANGE_INPUT

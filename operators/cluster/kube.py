@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import tempfile
+import time
 import warnings
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -47,11 +49,18 @@ class Target(NamedTuple):
 
 
 class Cluster:
-    """A namespace of a cluster."""
+    """A namespace of a cluster.
+
+    Attributes:
+        namespace: its name.
+        time: Unix seconds, as the API server said with its last answer; this machine's clock may be off.
+
+    """
 
     def __init__(self, api: Api, namespace: str) -> None:
         self._api = api
         self.namespace = namespace
+        self.time = time.time()
 
     async def get(self, kind: Kind, name: str) -> Object:
         """Return one object.
@@ -144,6 +153,8 @@ class Cluster:
                 method, version=kind.version, namespace=self.namespace, url=path, **request
             ) as response:
                 answer: httpx.Response = response
+                if said := answer.headers.get("date"):
+                    self.time = parsedate_to_datetime(said).timestamp()
                 return answer
 
 

@@ -72,12 +72,8 @@ class Collection:
         self._tell = tell
         self._budget = ALL_LOG_BYTES
 
-    async def collect(self, at: float) -> None:
-        """Collect everything.
-
-        Args:
-            at: now, in Unix seconds.
-        """
+    async def collect(self) -> None:
+        """Collect everything."""
         found = {kind: await self._list(kind, "" if kind in _CUSTOM else OURS) for kind in (*_CUSTOM, *_LABELLED)}
         events = _our_events(await self._list(EVENT, ""), found)
         self._learn([*(thing for things in found.values() for thing in things), *events])
@@ -87,7 +83,7 @@ class Collection:
         secrets = await self._list(SECRET, OURS, metadata_only=True)
         self._add_yaml("secrets.yaml", [describe_secret(self._redactor, secret) for secret in secrets])
         self._add_yaml("events.yaml", [redact_object(self._redactor, event) for event in events])
-        self._add_status(found, at)
+        self._add_status(found)
         self._add_yaml("versions.yaml", await self._versions(found))
         for pod in found[POD]:
             await self._add_logs(pod)
@@ -113,10 +109,10 @@ class Collection:
     def _add_yaml(self, path: str, document: Any) -> None:
         self.texts[path] = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
 
-    def _add_status(self, found: Mapping[Kind, list[Object]], at: float) -> None:
-        ours = Seen(
-            self._cluster.namespace, found[NODE_POOL], found[SERVICE_NODE], found[POD], found[LEASE], at
-        )  # what could not be listed is named in left-out.yaml
+    def _add_status(self, found: Mapping[Kind, list[Object]]) -> None:
+        # What could not be listed is missing here; left-out.yaml names it.
+        read = (found[NODE_POOL], found[SERVICE_NODE], found[POD], found[LEASE])
+        ours = Seen(self._cluster.namespace, *read, at=self._cluster.time)
         self.texts["status.json"] = json.dumps(redact_object(self._redactor, describe(ours)), indent=1)
 
     async def _versions(self, found: Mapping[Kind, list[Object]]) -> dict[str, Any]:
