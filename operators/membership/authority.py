@@ -337,9 +337,7 @@ class Authority:
             self._ledger.adopt(handed)
 
     def _drained(self, asked: DrainAsked) -> Member:
-        return drain(
-            asked.key, self._ledger.roster, policy=self.policy, now_ms=self._clock.now_ms(), force=asked.force
-        )
+        return drain(asked.key, self._ledger.roster, policy=self.policy, now_ms=self._clock.now_ms(), force=asked.force)
 
     def _dismissed(self, asked: DismissAsked) -> Member:
         return dismiss(asked.key, self._ledger.roster, now_ms=self._clock.now_ms())

@@ -85,18 +85,16 @@ class Cluster:
         Raises:
             Conflict: one of that name is there already.
         """
-        return await self._change("create", kind, "POST", json=_typed(kind, manifest))
-
-    async def update(self, kind: Kind, manifest: Manifest) -> Manifest:
-        """Replace an object; its ``resourceVersion`` says which.
-
-        Raises:
-            Conflict: it has been changed since.
-        """
-        return await self._change("update", kind, "PUT", manifest["metadata"]["name"], json=_typed(kind, manifest))
+        answer = await self._call("create", kind, "POST", json={"apiVersion": kind.api, **manifest})
+        assert answer is not None
+        return answer
 
     async def merge(self, kind: Kind, name: str, patch: Manifest, *, subresource: str = "") -> Manifest | None:
-        """Change some fields of an object; return it, or ``None`` if it is gone."""
+        """Change some fields of an object (RFC 7396); return it, or ``None`` if it is gone.
+
+        Raises:
+            Conflict: the patch names a ``resourceVersion``, and the object has been changed since.
+        """
         path = f"{name}/{subresource}" if subresource else name
         named = Kind(kind.api, f"{kind.plural}/{subresource}") if subresource else kind
         return await self._call("patch", kind, "PATCH", path, counted=named, json=patch, headers=_MERGE)
@@ -107,12 +105,6 @@ class Cluster:
         if uid is not None:
             options["preconditions"] = {"uid": uid}
         await self._call("delete", kind, "DELETE", name, json=options)
-
-    async def _change(self, verb: str, kind: Kind, method: str, name: str = "", **request: Any) -> Manifest:
-        answer = await self._call(verb, kind, method, name, **request)
-        if answer is None:
-            raise Conflict(f"{kind.plural} {name} is gone")
-        return answer
 
     async def _call(
         self, verb: str, kind: Kind, method: str, path: str = "", *, counted: Kind | None = None, **request: Any
@@ -138,10 +130,6 @@ class Cluster:
         except (httpx.HTTPError, kr8s.APITimeoutError, OSError, ValueError) as error:
             self.failures += 1
             raise ClusterAway(f"{verb} {kind.plural} {path}: {error or type(error).__name__}") from error
-
-
-def _typed(kind: Kind, manifest: Manifest) -> Manifest:
-    return {"apiVersion": kind.api, **manifest}
 
 
 def _error(status: int, text: str) -> KubeError:

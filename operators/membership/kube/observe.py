@@ -70,8 +70,8 @@ async def look(cluster: Cluster, pool: str) -> Scenery:
     """
     kinds = (SERVICE_NODES, SERVICES, STATEFUL_SETS, PODS, VOLUME_CLAIMS, BUDGETS)
     found = await asyncio.gather(*(cluster.list(kind, f"{POOL}={pool}") for kind in kinds))
-    *by_node, budgets = found
-    return Scenery(*(_by_label(items, NODE) for items in by_node), _by_label(budgets, SWARM))
+    resources, services, sets, pods, claims = (_by_label(items, NODE) for items in found[:-1])
+    return Scenery(resources, services, sets, pods, claims, budgets=_by_label(found[-1], SWARM))
 
 
 def place_of(pool: PoolSpec, ordinal: int, service: Manifest | None) -> Place | None:
@@ -170,11 +170,11 @@ def _is_broken(status: Mapping[str, Any], ready: Mapping[str, Any], now_ms: int)
     if any(state.get("reason") in _HOPELESS for state in waiting):
         return True
     since = ready.get("lastTransitionTime")
-    return ready.get("status") == "False" and bool(since) and now_ms - _ms(since) > BROKEN_AFTER_S * 1000
+    return ready.get("status") == "False" and since is not None and now_ms - _ms(since) > BROKEN_AFTER_S * 1000
 
 
 def _ms(time: str) -> int:
-    return round(datetime.fromisoformat(time.replace("Z", "+00:00")).astimezone(UTC).timestamp() * 1000)
+    return round(datetime.fromisoformat(time).astimezone(UTC).timestamp() * 1000)
 
 
 def _by_label(items: Iterable[Manifest], label: str) -> dict[str, Manifest]:

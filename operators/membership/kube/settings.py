@@ -97,8 +97,8 @@ class OperatorSettings:
     #: Further ``http(s)://host:port`` of seeds, for clients outside of the cluster.
     seeds: tuple[str, ...] = ()
     cluster_domain: str = "cluster.local"
-    #: A NodePool to make, as JSON; none if absent.
-    pool_file: Path | None = None
+    #: A NodePool to make, as JSON; none if there is no such file.
+    pool_file: Path = Path("/etc/naisho/nodepool.json")
     #: Where ``/metrics``, ``/livez`` and ``/readyz`` answer.
     telemetry: Address = field(default=Address("0.0.0.0", 9100))  # noqa: S104 - within the pod's own network
     #: The API server's address, for trials; found by itself if empty.

@@ -1,0 +1,223 @@
+"""One turn: look at everything, decide, do, tell. A turn can be repeated at any time and does harm to nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from operators.membership.authority import Authority
+from operators.membership.domain.errors import DrainRefused, UnknownNode
+from operators.membership.domain.pool.node_status import node_status
+from operators.membership.domain.pool.observed import Observed
+from operators.membership.domain.pool.pool_status import pool_status
+from operators.membership.domain.pool.reconcile import Plan, reconcile
+from operators.membership.domain.pool.spec import PoolSpec, read_pool
+from operators.membership.kube.act import Actor, Deeds
+from operators.membership.kube.authority_host import AuthorityHost
+from operators.membership.kube.cluster import NODE_POOLS, SERVICE_NODES, Cluster
+from operators.membership.kube.members import members, policy, seen_directory
+from operators.membership.kube.observe import Scenery, look, place_of, see
+from operators.membership.kube.registers import Registers
+from operators.membership.kube.settings import MembershipRules
+from operators.membership.kube.telling import Teller, timestamp
+from operators.membership.manifests.site import POOL, Manifest, Site
+from services.chassis.clock import Clock
+
+log = logging.getLogger(__name__)
+
+#: How long the authority may take to record a drain.
+_ANSWER_WITHIN_S: Final = 10.0
+
+
+@dataclass(slots=True)
+class Turn:
+    """What came of one turn.
+
+    Attributes:
+        writes: objects made, changed or removed, statuses and events included.
+        problems: nodes that something could not be done for.
+        unsettled: something is under way, so that the next look should come soon.
+        nodes: phases of all nodes.
+        draining: nodes that leave.
+        paused: pools that are only watched.
+        refused: drains that the authority refused.
+    """
+
+    writes: int = 0
+    problems: int = 0
+    unsettled: bool = False
+    nodes: list[str] = field(default_factory=list)
+    draining: int = 0
+    paused: int = 0
+    refused: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    """One pool in one turn."""
+
+    body: Manifest
+    observed: Observed
+    scenery: Scenery
+    places: Mapping[str, tuple[str, str]]
+
+
+class Reconciler:
+    """Brings the pools of a namespace to what people want.
+
+    Args:
+        cluster: where they are.
+        site: how things are called.
+        actor: carries plans out.
+        registers: where pools' registers lie.
+        host: of the membership authority.
+        rules: that the authority goes by.
+        clock: the time.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        site: Site,
+        *,
+        actor: Actor,
+        registers: Registers,
+        host: AuthorityHost,
+        rules: MembershipRules,
+        clock: Clock,
+    ) -> None:
+        self._cluster = cluster
+        self._site = site
+        self._actor = actor
+        self._registers = registers
+        self._host = host
+        self._rules = rules
+        self._clock = clock
+        self._teller = Teller(cluster)
+
+    async def turn(self) -> Turn:
+        """Look once and do what is to be done.
+
+        Raises:
+            KubeError: the API server does not answer, or refuses what nothing can be done without.
+            DamagedRegister: a pool's register cannot be read.
+        """
+        turn = Turn()
+        bodies = await self._cluster.list(NODE_POOLS)
+        pools = [await self._observe(body) for body in bodies if "deletionTimestamp" not in body["metadata"]]
+        if pools:
+            self._host.go_by(policy(self._rules, [(pool.observed, pool.places) for pool in pools]))
+        for pool in pools:
+            await self._bring(pool, turn)
+        return turn
+
+    async def _observe(self, body: Manifest) -> _Pool:
+        spec, now_ms = read_pool(body), self._clock.now_ms()
+        register = await self._registers.read(spec.name)
+        scenery = await look(self._cluster, spec.name)
+        authority = self._host.authority
+        known = members(authority) if authority is not None else {}
+        nodes = {
+            name: replace(see(self._site, spec, name, entry, scenery, now_ms=now_ms), member=known.get(entry.key))
+            for name, entry in register.entries.items()
+        }
+        observed = Observed(
+            spec,
+            register,
+            nodes,
+            budgets=frozenset(scenery.budgets),
+            directory=seen_directory(authority) if authority is not None else None,
+            authority=authority is not None,
+        )
+        places = {
+            name: (node.address, place.cluster_ip)
+            for name, node in nodes.items()
+            if node.address
+            and (place := place_of(spec, register.entries[name].ordinal, scenery.services.get(name))) is not None
+        }
+        return _Pool(body, observed, scenery, places)
+
+    async def _bring(self, pool: _Pool, turn: Turn) -> None:
+        observed = pool.observed
+        plan = reconcile(observed)
+        now_ms = self._clock.now_ms()
+        deeds = await self._actor.carry_out(plan, observed, pool.scenery, now_s=now_ms // 1000)
+        refusals = await self._ask_authority(plan, observed)
+        turn.writes += deeds.writes
+        turn.refused += len(refusals)
+        turn.paused += observed.pool.paused
+        await self._tell(pool, plan, deeds, refusals, turn)
+        turn.problems += len(deeds.problems)
+        turn.unsettled |= bool(deeds.writes or refusals or deeds.problems)
+
+    async def _ask_authority(self, plan: Plan, observed: Observed) -> dict[str, str]:
+        """Ask for drains and dismissals; return why not, by node."""
+        authority = self._host.authority
+        if authority is None:
+            return {}
+        refusals: dict[str, str] = {}
+        for name in plan.drains:
+            key = bytes.fromhex(plan.register.entries[name].key)
+            if refusal := await self._drain(authority, key, observed.pool):
+                refusals[name] = refusal
+        for name in plan.dismissals:
+            await self._dismiss(authority, bytes.fromhex(plan.register.entries[name].key))
+        return refusals
+
+    async def _drain(self, authority: Authority, key: bytes, pool: PoolSpec) -> str:
+        try:
+            async with asyncio.timeout(_ANSWER_WITHIN_S):
+                await authority.drain(key, force=pool.allow_unsafe)
+        except DrainRefused as refusal:
+            return str(refusal)
+        except (UnknownNode, TimeoutError):
+            pass  # it is looked at again
+        return ""
+
+    async def _dismiss(self, authority: Authority, key: bytes) -> None:
+        try:
+            async with asyncio.timeout(_ANSWER_WITHIN_S):
+                await authority.dismiss(key)
+        except (DrainRefused, UnknownNode, TimeoutError) as error:
+            log.warning("a node that has left is still listed: %s", error)
+
+    async def _tell(self, pool: _Pool, plan: Plan, deeds: Deeds, refusals: Mapping[str, str], turn: Turn) -> None:
+        observed, now_ms = pool.observed, self._clock.now_ms()
+        now = timestamp(now_ms)
+        epoch = observed.directory.epoch if observed.directory else 0
+        for name, resource in pool.scenery.resources.items():
+            node = observed.nodes.get(name)
+            if node is None:
+                continue
+            status = node_status(
+                node,
+                plan.nodes.get(name),
+                problem=deeds.problems.get(name) or refusals.get(name, ""),
+                epoch=epoch,
+                before=resource.get("status") or {},
+                generation=resource["metadata"].get("generation", 0),
+                now=now,
+            )
+            turn.nodes.append(status["phase"])
+            turn.writes += await self._teller.tell(
+                SERVICE_NODES, _typed("ServiceNode", resource), status, now_ms=now_ms
+            )
+        summary: dict[str, Any] = pool_status(
+            observed,
+            plan,
+            refusal=next(iter(refusals.values()), ""),
+            problems=deeds.problems,
+            selector=f"{POOL}={observed.pool.name}",
+            before=pool.body.get("status") or {},
+            now=now,
+        )
+        turn.draining += summary["drainingReplicas"]
+        turn.writes += await self._teller.tell(NODE_POOLS, _typed("NodePool", pool.body), summary, now_ms=now_ms)
+
+
+def _typed(kind: str, body: Manifest) -> Manifest:
+    """Return an object with its kind, which items of a list do not say."""
+    return {"kind": kind, **body}
