@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, Self, cast
 
 import celpy
 from celpy import celtypes
+from celpy.adapter import json_to_cel
+from celpy.evaluation import CELEvalError
 
 from tests.crds.definitions import VALIDATIONS, Definition, Resource, Schema
 from tests.crds.quantities import parse_quantity
@@ -63,11 +65,11 @@ class _Quantity(celtypes.DoubleType):
 
     exact: Decimal
 
-    def __new__(cls, text: celtypes.StringType) -> _Quantity:  # type: ignore[misc]  # celpy's own takes numbers
+    def __new__(cls, text: celtypes.StringType) -> Self:
         exact = parse_quantity(str(text))
-        made = super().__new__(cls, float(exact))
+        made = cast("Self", super().__new__(cls, float(exact)))
         made.exact = exact
-        return cast("_Quantity", made)
+        return made
 
 
 def _quantity(text: celtypes.StringType) -> _Quantity:
@@ -108,10 +110,10 @@ def holds(rule: Rule, value: Any, old: Any = None) -> bool:
     Raises:
         CannotBeEvaluated: the expression has no answer for these values.
     """
-    activation = {"self": celpy.json_to_cel(value), "oldSelf": celpy.json_to_cel(old)}
+    activation = {"self": json_to_cel(value), "oldSelf": json_to_cel(old)}
     try:
         answer = _program(rule.text).evaluate(cast("Any", activation))
-    except celpy.CELEvalError as error:
+    except CELEvalError as error:
         raise CannotBeEvaluated(f"{rule.text}: {error}") from error
     if not isinstance(answer, celtypes.BoolType):
         raise CannotBeEvaluated(f"{rule.text} is {answer!r}")

@@ -12,7 +12,9 @@ def completed(definition: Definition, resource: Resource) -> Resource:
     """Return the object with its kind, version and all defaults."""
     group, version = definition.document["spec"]["group"], definition.version["name"]
     whole = {"apiVersion": f"{group}/{version}", "kind": definition.kind, **copy.deepcopy(resource)}
-    return _filled(definition.schema, whole)
+    filled = _filled(definition.schema, whole)
+    assert isinstance(filled, dict)
+    return filled
 
 
 def _filled(schema: Schema, value: Any) -> Any:

@@ -24,7 +24,7 @@ class Field(NamedTuple):
     """One place in a schema.
 
     Attributes:
-        path: ``.spec.storage.size``; ``[]`` stands for any item of a list, ``{}`` for any value of a map, ``""`` is the root.
+        path: ``.spec.storage.size``; ``[]`` is any item of a list, ``{}`` any value of a map, ``""`` the root.
         schema: what is said of it.
         required: the object around it cannot be without it.
     """

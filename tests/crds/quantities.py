@@ -22,6 +22,6 @@ def parse_quantity(text: str) -> Decimal:
         raise ValueError(f"{text!r} is no quantity")
     number, suffix = Decimal(match[1]), match[2] or ""
     if suffix in _BINARY:
-        return number * 1024 ** _BINARY.index(suffix)
+        return number * Decimal(1024) ** _BINARY.index(suffix)
     exponent = _DECIMAL[suffix] if suffix in _DECIMAL else int(suffix[1:])
     return number.scaleb(exponent)

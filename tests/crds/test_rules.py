@@ -142,7 +142,7 @@ def mutants(text: str) -> Iterator[str]:
 
 
 def notices(case: Case, rule: Rule, mutant: str) -> bool:
-    """Tell whether a case fails if a rule is written otherwise; an expression that cannot be evaluated fails as well."""
+    """Tell whether a case fails if a rule is written otherwise; one that cannot be evaluated fails, too."""
     old, new = whole(case)
     verdict = judge(DEFINITIONS[case.kind], old, new)
     other = replace(rule, text=mutant)
