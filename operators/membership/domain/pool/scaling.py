@@ -21,8 +21,8 @@ from operators.membership.domain.pool.scaling_policy import ScalingPolicy, Targe
 from operators.membership.domain.pool.scaling_window import LONGEST_SPAN_MS, Load, Window
 from operators.membership.domain.pool.spec import FEWEST
 
-#: Hides rounding where a load asks for a whole number of nodes.
-_ROUNDING: Final = 1e-9
+#: A part of a node so small that it is more likely rounding.
+_ROUNDING: Final = 1e-6
 
 
 class Movement(enum.StrEnum):
@@ -183,7 +183,7 @@ def _step(policy: ScalingPolicy, fleet: Fleet, window: Window, asked: _Asked, wa
 def _grow(policy: ScalingPolicy, fleet: Fleet, asked: _Asked, waited: _Waited) -> _Step | None:
     """Return the step up, or why it must wait; ``None`` if nothing asks for more."""
     size = fleet.replicas
-    by_load = math.ceil(asked.nodes - _ROUNDING) if asked.nodes > size * (1 + policy.tolerance) else size
+    by_load = math.ceil(asked.nodes - _ROUNDING) if asked.nodes > size * (1 + policy.tolerance) + _ROUNDING else size
     by_bytes = asked.next_swarm or size
     wanted = max(by_load, by_bytes if by_bytes <= policy.maximum else size)
     if wanted <= size:
@@ -261,7 +261,7 @@ def _next_swarm(policy: ScalingPolicy, fleet: Fleet) -> int | None:
 
 def _is_less(policy: ScalingPolicy, size: int, nodes: float) -> bool:
     """Tell whether a load is clearly below what so many nodes shall carry, and one fewer can carry it."""
-    return nodes < size * (1 - policy.tolerance) and math.ceil(nodes - _ROUNDING) < size
+    return nodes < size * (1 - policy.tolerance) - _ROUNDING and math.ceil(nodes - _ROUNDING) < size
 
 
 def _harmful_merge(policy: ScalingPolicy, fleet: Fleet, asked: _Asked) -> bool:
