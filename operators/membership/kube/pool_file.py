@@ -22,16 +22,26 @@ log = logging.getLogger(__name__)
 VALUES: Final = f"{GROUP}/values"
 
 
-async def bring_pool(cluster: Cluster, site: Site, file: Path) -> None:
-    """Make the NodePool that the file holds, or take over what changed in the file since.
+def read_pool_file(file: Path) -> Manifest | None:
+    """Return the NodePool that a file holds; ``None`` if there is no such file.
 
     Raises:
-        KubeError: the API server does not answer, or refuses the pool.
         ValueError: the file holds something else.
     """
     if not file.exists():
-        return
-    wished = json.loads(file.read_text(encoding="utf-8"))
+        return None
+    wished: Manifest = json.loads(file.read_text(encoding="utf-8"))
+    if wished.get("kind") != "NodePool" or not isinstance(wished.get("spec"), dict):
+        raise ValueError(f"{file} holds no NodePool")
+    return wished
+
+
+async def bring_pool(cluster: Cluster, site: Site, wished: Manifest) -> None:
+    """Make the NodePool that an install brings along, or take over what changed in it since.
+
+    Raises:
+        KubeError: the API server does not answer, or refuses the pool.
+    """
     name, spec = wished["metadata"]["name"], wished["spec"]
     values = json.dumps(spec, sort_keys=True)
     there = await cluster.get(NODE_POOLS, name)

@@ -23,7 +23,7 @@ from operators.membership.kube.foundation import Foundation, lay_foundation
 from operators.membership.kube.instruments import INSTRUMENTS, Pulse
 from operators.membership.kube.lease import Leadership
 from operators.membership.kube.node_secrets import NodeSecrets
-from operators.membership.kube.pool_file import bring_pool
+from operators.membership.kube.pool_file import bring_pool, read_pool_file
 from operators.membership.kube.reconciler import Reconciler
 from operators.membership.kube.registers import Registers
 from operators.membership.kube.settings import OperatorSettings
@@ -61,6 +61,7 @@ class OperatorService:
         self._authority_metrics = Metrics("membership", 0, AUTHORITY_INSTRUMENTS)
         self._settings = settings
         self._clock = clock
+        self._pool = read_pool_file(settings.pool_file)
         self._wake = asyncio.Event()
         now = clock.monotonic()
         self._pulse = Pulse(now, now, now)
@@ -172,7 +173,8 @@ class OperatorService:
         while True:
             try:
                 foundation = await lay_foundation(vault, self._settings, now_ms=self._clock.now_ms())
-                await bring_pool(cluster, site, self._settings.pool_file)
+                if self._pool is not None:
+                    await bring_pool(cluster, site, self._pool)
             except (KubeError, KeyFileError) as error:
                 log.error("the network's foundation is not whole: %s", error)  # noqa: TRY400 - the text says it all
             else:
@@ -244,5 +246,9 @@ class OperatorService:
 
 
 def bootstrap(settings: OperatorSettings, *, clock: Clock | None = None) -> OperatorService:
-    """Build the operator; start it with ``chassis.hosting``."""
+    """Build the operator; start it with ``chassis.hosting``.
+
+    Raises:
+        ValueError: the file of the NodePool holds something else.
+    """
     return OperatorService(settings, clock or SystemClock())
