@@ -124,7 +124,8 @@ def _read(names: NetworkNames) -> tuple[str, ...]:
 
 
 def _get(stream: str) -> tuple[str, str]:
-    return f"$JS.API.DIRECT.GET.{stream}", f"$JS.API.DIRECT.GET.{stream}.>"
+    """Return how single events are read: of one server, and of the leader where several hold the stream."""
+    return f"$JS.API.DIRECT.GET.{stream}", f"$JS.API.STREAM.MSG.GET.{stream}"
 
 
 def _follow(stream: str, followers: Sequence[str]) -> tuple[str, ...]:

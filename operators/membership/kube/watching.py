@@ -79,6 +79,7 @@ class Watch:
 
     def _registry(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
+        kopf.on.login(registry=registry)(_login)
         for kind in _OURS:
             kopf.on.event(kind.api, kind.plural, registry=registry)(self._on_event)
         for kind in _MADE:
@@ -87,6 +88,11 @@ class Watch:
 
     def _on_event(self, **_: Any) -> None:
         self._loop.call_soon_threadsafe(self._heard)
+
+
+def _login(**arguments: Any) -> kopf.ConnectionInfo | None:
+    """Log in as the pod's service account, or by the kubeconfig that is at hand."""
+    return kopf.login_with_service_account(**arguments) or kopf.login_with_kubeconfig(**arguments)
 
 
 def _settings() -> kopf.OperatorSettings:

@@ -94,7 +94,7 @@ def _resize(
         wishes[name] = Wish.ACTIVE
         missing -= 1
     active = [name for name, wish in wishes.items() if wish is Wish.ACTIVE]
-    leaving = sorted(active, key=lambda name: _reluctance(nodes[name], register.entries[name].ordinal))
+    leaving = sorted(active, key=lambda name: _reluctance(nodes.get(name), register.entries[name].ordinal))
     for name in leaving[: max(-missing, 0)]:
         wishes[name] = Wish.DRAINING
     return register, wishes
@@ -108,9 +108,9 @@ def _may_stay_after_all(node: SeenNode) -> bool:
     return _life(node) not in {Life.DRAINING, Life.GONE}
 
 
-def _reluctance(node: SeenNode, ordinal: int) -> tuple[bool, bool, int]:
+def _reluctance(node: SeenNode | None, ordinal: int) -> tuple[bool, bool, int]:
     """Return a key by which those who leave first come first: the chosen, those who serve nobody, the youngest."""
-    chosen = node.resource is not None and node.resource.drain_first
+    chosen = node is not None and node.resource is not None and node.resource.drain_first
     return not chosen, _life(node) is Life.ACTIVE, -ordinal
 
 
