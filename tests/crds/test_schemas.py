@@ -60,23 +60,25 @@ def faults_of_form(field: Field) -> Iterator[str]:
         yield f"{path} has no type"
     elif "anyOf" in schema:
         yield f"{path} has alternatives"
-    if schema.get("type") == "object" and ("properties" in schema) == ("additionalProperties" in schema):
-        if path != ".metadata":
-            yield f"{path} is no object with fields, and no map"
-    if schema.get("additionalProperties") is True:
-        yield f"{path} takes everything"
-    if schema.get("type") == "array":
-        if not isinstance(schema.get("items"), dict):
-            yield f"{path} does not say what its items are"
-        if schema.get("x-kubernetes-list-type") not in {"atomic", "map"}:
-            yield f"{path} does not say how its items are merged"
+    if path == ".metadata" and schema != {"type": "object"}:
+        yield "of the metadata something is said"
+
+
+def faults_of_contents(field: Field) -> Iterator[str]:
+    """Yield how an object or a list leaves open what may be in it, or how it is merged."""
+    schema, path = field.schema, field.path
+    is_open = ("properties" in schema) == isinstance(schema.get("additionalProperties"), dict)
+    if schema.get("type") == "object" and is_open and path != ".metadata":
+        yield f"{path} is no object with fields, and no map"
+    if schema.get("type") == "array" and not isinstance(schema.get("items"), dict):
+        yield f"{path} does not say what its items are"
+    if schema.get("type") == "array" and schema.get("x-kubernetes-list-type") not in {"atomic", "map"}:
+        yield f"{path} does not say how its items are merged"
     for key in schema.get("x-kubernetes-list-map-keys", []):
         if key not in schema["items"].get("required", []):
             yield f"{path} merges by {key}, which may be absent"
     if missing := set(schema.get("required", [])) - set(schema.get("properties", {})):
         yield f"{path} requires {sorted(missing)}, which it does not have"
-    if path == ".metadata" and schema != {"type": "object"}:
-        yield "of the metadata something is said"
 
 
 def faults_of_bounds(field: Field) -> Iterator[str]:
@@ -93,9 +95,9 @@ def faults_of_bounds(field: Field) -> Iterator[str]:
         yield f"{path} has no greatest number of entries"
     if schema.get("type") == "integer" and "format" not in schema:
         yield f"{path} does not say how many bits it has"
-    if path.startswith(".spec") and schema.get("type") in {"integer", "number"}:
-        if not {"minimum", "maximum"} <= set(schema) and not path.endswith(".tolerationSeconds"):
-            yield f"{path} has no bounds"
+    is_wish = path.startswith(".spec") and not path.endswith(".tolerationSeconds")
+    if is_wish and schema.get("type") in {"integer", "number"} and not {"minimum", "maximum"} <= set(schema):
+        yield f"{path} has no bounds"
     # An API server turns the bound of a whole number into a whole number: 0 would be let through by 0.001.
     if any(not isinstance(schema.get(bound, 0), int) for bound in ("minimum", "maximum")):
         yield f"{path} has a broken bound"
@@ -110,7 +112,7 @@ def faults_of_descriptions(field: Field) -> Iterator[str]:
         yield f"{field.path or 'the root'} is described as {text!r}"
 
 
-CHECKS = (faults_of_form, faults_of_bounds, faults_of_descriptions)
+CHECKS = (faults_of_form, faults_of_contents, faults_of_bounds, faults_of_descriptions)
 
 
 def faults(definition: Definition, check: Callable[[Field], Iterator[str]]) -> list[str]:
@@ -127,14 +129,14 @@ def test_every_field_is_in_order(definition: Definition, check: Callable[[Field]
     ("check", "path", "change"),
     [
         (faults_of_form, ".spec", {"x-kubernetes-preserve-unknown-fields": True}),
-        (faults_of_form, ".spec.settings.onion", {"additionalProperties": True}),
+        (faults_of_contents, ".spec.settings.onion", {"additionalProperties": True}),
         (faults_of_form, ".spec.family", {"type": None}),
         (faults_of_form, ".spec.storage.size", {"type": "string"}),
-        (faults_of_form, ".spec.scheduling.tolerations", {"items": None}),
-        (faults_of_form, ".spec.scheduling.tolerations", {"x-kubernetes-list-type": None}),
-        (faults_of_form, ".spec.scheduling.tolerations[]", {"properties": None}),
-        (faults_of_form, ".spec.storage", {"required": ["sise"]}),
-        (faults_of_form, ".status.conditions[]", {"required": ["status"]}),
+        (faults_of_contents, ".spec.scheduling.tolerations", {"items": None}),
+        (faults_of_contents, ".spec.scheduling.tolerations", {"x-kubernetes-list-type": None}),
+        (faults_of_contents, ".spec.scheduling.tolerations[]", {"properties": None}),
+        (faults_of_contents, ".spec.storage", {"required": ["sise"]}),
+        (faults_of_contents, ".status.conditions[]", {"required": ["status"]}),
         (faults_of_form, ".metadata", {"description": "Name."}),
         (faults_of_bounds, ".spec.family", {"maxLength": None}),
         (faults_of_bounds, ".spec.scheduling.tolerations", {"maxItems": None}),
