@@ -18,7 +18,7 @@ GONE: Final = "<redacted>"
 _PEM: Final = re.compile(r"-----BEGIN [^-]+-----.*?(-----END [^-]+-----|\Z)", re.DOTALL)
 #: A text that was cut at its beginning may start inside a key.
 _PEM_REST: Final = re.compile(r"\A(?:(?!-----BEGIN ).)*?-----END [^-]+-----", re.DOTALL)
-_JWT: Final = re.compile(r"eyJ[\w-]{8,}\.[\w-]+(\.[\w-]*)?")
+_JWT: Final = re.compile(r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]+(\.[\w-]*)?")
 _URL_LOGIN: Final = re.compile(r"(?<=://)[^\s/@]+@")
 _BEARER: Final = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}")
 _NAMED: Final = re.compile(
