@@ -120,7 +120,11 @@ def _streams(names: NetworkNames) -> tuple[str, str, str]:
 
 
 def _read(names: NetworkNames) -> tuple[str, ...]:
-    return tuple(call for stream in _streams(names) for call in (f"$JS.API.STREAM.INFO.{stream}", *_get(stream)))
+    return (
+        *(call for stream in _streams(names) for call in (f"$JS.API.STREAM.INFO.{stream}", *_get(stream))),
+        # Any copy's newest directory will do: an older one is recognised as such.
+        f"$JS.API.DIRECT.GET.{names.membership_stream}.{names.directory}",
+    )
 
 
 def _get(stream: str) -> tuple[str, str]:

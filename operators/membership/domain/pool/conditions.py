@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -61,9 +62,15 @@ def written(
                 "type": condition.type,
                 "status": status,
                 "reason": condition.reason,
-                "message": condition.message[:1024],
+                # Never empty: old API servers take an empty text for none at all, and refuse it.
+                "message": (condition.message or _as_words(condition.reason))[:1024],
                 "observedGeneration": generation,
                 "lastTransitionTime": last["lastTransitionTime"] if last.get("status") == status else now,
             }
         )
     return entries
+
+
+def _as_words(reason: str) -> str:
+    """Return ``all active`` for ``AllActive``."""
+    return re.sub(r"(?<!^)(?=[A-Z])", " ", reason).lower()

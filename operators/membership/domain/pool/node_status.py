@@ -38,7 +38,7 @@ def node_status(
     status: dict[str, Any] = {
         "observedGeneration": generation,
         "phase": phase_of(node),
-        "reason": member.reason if member else "",
+        "reason": (member.reason if member else "") or None,
         "swarm": (member.swarm if member else "") or None,
         "nextSwarm": member.planned if member and member.planned not in {"", member.swarm} else None,
         "epoch": epoch,
