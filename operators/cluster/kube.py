@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-import warnings
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from email.utils import parsedate_to_datetime
@@ -18,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 import httpx
 import kr8s
-import kr8s.asyncio
+import yaml
 from kr8s.asyncio import Api
 
 from operators.cluster.errors import (
@@ -141,7 +140,8 @@ class Cluster:
 
     async def version(self) -> str:
         """Return the API server's version."""
-        return str((await self._api.version())["gitVersion"])
+        with _our_errors("get", Kind("version", "v1", ""), self.namespace):
+            return str((await self._api.version())["gitVersion"])
 
     async def _ask(self, verb: str, kind: Kind, path: str, **request: Any) -> Any:
         return (await self._send(verb, kind, path, **request)).json()
@@ -164,28 +164,26 @@ async def connect(target: Target) -> AsyncIterator[Cluster]:
 
     Raises:
         BadKubeconfig: there is no configuration, or it cannot be used.
-        ClusterUnreachable: the API server does not answer.
     """
     with _private_folder():
-        api = await _login(target)
+        # Not by the library's factory: that one asks for the version first, warns of servers that it was not tested
+        # with, and leaves its connections open if that fails.
+        api = Api(bypass_factory=True, kubeconfig=target.kubeconfig, context=target.context)
         try:
+            await _login(api)
             yield Cluster(api, target.namespace or _own_namespace(api))
         finally:
             if (session := api._session) is not None:  # noqa: SLF001 - the library has no way to close it
                 await session.aclose()
 
 
-async def _login(target: Target) -> Api:
+async def _login(api: Api) -> None:
     try:
-        with warnings.catch_warnings(), _our_errors("get", Kind("version", "v1", ""), "-"):
-            # The library warns of servers that it was not tested with; which ones we support is our chart's to say.
-            warnings.simplefilter("ignore", UserWarning)
-            api: Api = await kr8s.asyncio.api(kubeconfig=target.kubeconfig, context=target.context)
-    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        await api.auth
+    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, yaml.YAMLError) as error:
         # What a damaged configuration makes the library raise has no common kind.
         raise BadKubeconfig(reason=str(error) or type(error).__name__) from error
     api.timeout = ANSWER_WITHIN_S
-    return api
 
 
 def _own_namespace(api: Api) -> str:

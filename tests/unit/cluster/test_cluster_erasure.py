@@ -50,7 +50,8 @@ def test_every_row_of_the_table_is_erased(label: Callable[[str], Object]) -> Non
     assert [(one.kind, one.describe()["name"]) for one in left.doomed] == [
         (kind, name) for kind in SURVIVING for name in sorted(TABLE[kind])
     ]
-    assert not (left.kept or left.other_releases)
+    assert not left.kept
+    assert not left.other_releases
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,8 @@ def test_every_row_of_the_table_is_erased(label: Callable[[str], Object]) -> Non
 )
 def test_what_carries_no_label_and_another_name_is_nobodys_business(kind: Kind, name: str) -> None:
     left = find_leftovers(made.RELEASE, {kind: [unlabelled(name)]})
-    assert not (left.doomed or left.kept)
+    assert not left.doomed
+    assert not left.kept
 
 
 def test_what_carries_our_label_and_is_not_in_the_table_stays_and_is_named() -> None:
