@@ -162,6 +162,7 @@ class SwarmService:
         metrics.watch(table.POSITION, lambda: runtime.projection.position)
         metrics.watch(table.BEHIND, lambda: runtime.projection.behind)
         metrics.watch(table.HELD, lambda: len(runtime.following.held))
+        metrics.watch(table.STORED, lambda: runtime.tally.held_bytes)
         metrics.watch(table.MENDING, lambda: int(runtime.following.mending))
         metrics.watch(table.CHANGED_LOGS, lambda: runtime.following.changed_logs)
         metrics.watch(table.APPENDED_AGAIN, lambda: runtime.mender.appended)

@@ -23,6 +23,9 @@ SILENT: Final = Instrument(Kind.GAUGE, "naisho_swarm_silent_members", "Members t
 POSITION: Final = Instrument(Kind.GAUGE, "naisho_swarm_position", "Sequence of the log up to which all is on the disk.")
 BEHIND: Final = Instrument(Kind.GAUGE, "naisho_swarm_behind", "Events that wait in the log to be folded.")
 HELD: Final = Instrument(Kind.GAUGE, "naisho_swarm_held_shards", "Shards that the store holds whole.")
+STORED: Final = Instrument(
+    Kind.GAUGE, "naisho_swarm_stored", "Bytes of the bodies of all messages that the store holds.", unit="By"
+)
 MENDING: Final = Instrument(
     Kind.GAUGE, "naisho_swarm_mending", "1 while the log gets again what it lost and nothing is acknowledged."
 )
@@ -50,6 +53,7 @@ INSTRUMENTS: Final = (
     POSITION,
     BEHIND,
     HELD,
+    STORED,
     MENDING,
     CHANGED_LOGS,
     APPENDED_AGAIN,

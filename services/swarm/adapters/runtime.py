@@ -24,6 +24,7 @@ from services.swarm.adapters.mending import Mender
 from services.swarm.adapters.receipt_post import ReceiptPost
 from services.swarm.adapters.sealing import PeriodKeys
 from services.swarm.adapters.store.local import LocalStore, StoreBounds
+from services.swarm.adapters.store.tally import Tally
 from services.swarm.adapters.witness import Witness
 from services.swarm.domain.evolve import Changes
 from services.swarm.projections.arrivals import Arrivals, FirstStores
@@ -110,6 +111,7 @@ class MailRuntime:
             for name in (MAIN, EXTRA)
         }
         self.projection = projections[MAIN]
+        self.tally = Tally(store.reader)
         self.witness = Witness(
             store.reader, self.projection, node_key, clock, remember_s=bounds.members_s + bounds.own_s
         )
@@ -216,6 +218,7 @@ class MailRuntime:
             self._keys.forget(now)
             await self._store.drop_keys(self._keys.period_of(now))
             await self._store.sweep(self.projection.swept_until_ms(now))
+            self.tally.count_on()
             with contextlib.suppress(EventLogError):
                 await self._keys.learn_wanted()
 

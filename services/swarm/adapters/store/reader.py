@@ -50,6 +50,9 @@ _ONE: Final = (
     _BODY + "FROM entry AS e CROSS JOIN message AS m ON m.id = e.message "
     "WHERE e.mailbox = ? AND e.kind = 1 AND e.key = ? AND m.tag = ? AND m.hash = ?"
 )
+_USAGE: Final = (
+    "SELECT tag, namespace, bytes FROM counter WHERE (tag, namespace) > (?, ?) ORDER BY tag, namespace LIMIT ?"
+)
 
 #: Counters of a namespace that there is none of.
 _NOTHING: Final = (0, 0, 0, 0)
@@ -93,6 +96,14 @@ class Reader:
         """Read on another connection from now on; the one before is closed."""
         self._connection.close()
         self._connection = connection
+
+    def usage_behind(self, tag: bytes, namespace: int, most: int) -> list[tuple[bytes, int, int]]:
+        """Return the next mailboxes' tags, namespaces and bytes of bodies, in their order; see `recent_bytes`."""
+        return self._connection.execute(_USAGE, (tag, namespace, most)).fetchall()
+
+    def recent_bytes(self) -> int:
+        """Return the bytes of the bodies of messages that are not in the mailboxes' counters yet."""
+        return sum(recent.size for messages in self._recent.values() for recent in messages)
 
     def view(self, tag: bytes, now_ms: int) -> StoreView:
         """Look at one mailbox at one moment, in a ``with`` that awaits nothing; what is not looked at is free."""
