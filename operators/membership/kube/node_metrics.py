@@ -26,7 +26,7 @@ SWARM_PORT: Final = 9102
 
 STORES: Final = "naisho_swarm_commands_total"
 ONIONS: Final = "naisho_onion_layers_total"
-STORE_BYTES: Final = "naisho_swarm_store_bytes"
+STORE_BYTES: Final = "naisho_swarm_stored_bytes"
 CPU_S: Final = "process_cpu_seconds_total"
 BEGUN_S: Final = "process_start_time_seconds"
 _ONION_WANTED: Final = frozenset({ONIONS, CPU_S, BEGUN_S})
