@@ -18,7 +18,7 @@ from rich.status import Status
 from naisho.cli.context import CliContext
 from naisho.cli.output import plain
 from naisho.texts import Texts
-from operators.cluster.bundle import write_bundle
+from operators.cluster.bundle import refuse_bad_output, write_bundle
 from operators.cluster.destroy import erase, look, refuse_if_installed
 from operators.cluster.drain import Patience, Wish, ask_to_leave, describe_leaving, has_left, wait_until_left
 from operators.cluster.errors import NotConfirmed
@@ -113,6 +113,7 @@ async def make_report(context: CliContext, texts: Texts, target: Mapping[str, An
     async with connect(Target(**target)) as cluster:
         moment = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
         file = output or Path(f"naisho-report-{cluster.namespace}-{moment}.tar.gz")
+        refuse_bad_output(file)
         with _progress(context, texts("report.collecting")) as shown:
             collection = Collection(cluster, redactor, lambda part: shown(texts("report.reading", part=part)))
             await collection.collect()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import tarfile
@@ -17,14 +18,26 @@ SUFFIXES: Final = (".tar.gz", ".tgz", ".zip")
 _MODE: Final = 0o600
 
 
+def refuse_bad_output(file: Path) -> None:
+    """Make sure that a bundle can have that name, before it is collected.
+
+    Raises:
+        BadOutput: no suffix of an archive, a file that is there already, or no such folder.
+    """
+    if not file.name.endswith(SUFFIXES):
+        raise BadOutput(file=str(file), reason=f"{file.suffix or '–'}: {', '.join(SUFFIXES)}?")
+    for trouble, number in ((file.exists(), errno.EEXIST), (not file.parent.is_dir(), errno.ENOENT)):
+        if trouble:
+            raise BadOutput(file=str(file), reason=os.strerror(number))
+
+
 def write_bundle(file: Path, texts: Mapping[str, str]) -> int:
     """Write texts by their paths into a new archive and return its size in bytes.
 
     Raises:
-        BadOutput: the name has no suffix of an archive, the file is there already, or cannot be written.
+        BadOutput: as `refuse_bad_output`, or it cannot be written.
     """
-    if not file.name.endswith(SUFFIXES):
-        raise BadOutput(file=str(file), reason=", ".join(SUFFIXES))
+    refuse_bad_output(file)
     content = _zip(texts) if file.suffix == ".zip" else _tar(texts)
     try:
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)
