@@ -30,7 +30,7 @@ async def try_network(context: CliContext, texts: Texts, network: Path | None, w
     with tempfile.TemporaryDirectory(prefix="naisho-test-") as folder:
 
         def opener(name: str) -> AbstractAsyncContextManager[Client]:
-            return Client.open(Path(folder) / name, network=network, create=True)
+            return open_client(Path(folder) / name, network)
 
         def tell(step: Mapping[str, Any]) -> None:
             context.output.say(f"✓ {texts('test.' + step['step'], **step)}")
@@ -38,3 +38,8 @@ async def try_network(context: CliContext, texts: Texts, network: Path | None, w
         steps = await Trial(tell).run(opener, within_s)
     context.output.result({"passed": True, "steps": steps})
     context.output.say(texts("test.passed"))
+
+
+def open_client(folder: Path, network: Path | None) -> AbstractAsyncContextManager[Client]:
+    """Return a client with a new profile in a folder of its own."""
+    return Client.open(folder, network=network, create=True)
