@@ -12,6 +12,7 @@ from operators.membership.domain.assignment import SwarmSizes
 from operators.membership.domain.pool.scaling import Decision, Fleet, Movement, Reason, decide
 from operators.membership.domain.pool.scaling_policy import ScalingPolicy, Targets
 from operators.membership.domain.pool.scaling_window import Sample, Window
+from tests.property.membership import draw_scaling_day
 from tests.property.membership.pool_under_load import SCRAPE_MS, START_MS, Pool, Work
 
 SIZES = SwarmSizes()
@@ -204,3 +205,13 @@ def test_a_constant_load_is_answered_by_one_size(work: Work, size: int, toleranc
     pool.pass_time(work, scrapes=20)
     assert pool.decide().replicas == pool.size
     assert pool.cpu(work) <= 50 * (1 + tolerance) or pool.size == policy.maximum
+
+
+def test_a_day_is_lived_through_as_the_documentation_shows_it() -> None:
+    day = draw_scaling_day.live_through()
+    changes = [after for before, after in itertools.pairwise(day) if after.size != before.size]
+    assert len(changes) < 30, "as often as the load turns, and no more"
+    assert {moment.reason for moment in changes} == {Reason.LOAD_ABOVE_TARGET, Reason.LOAD_BELOW_TARGET}
+    overloaded = sum(moment.load > 40 * 1.1 * moment.size for moment in day) * SCRAPE_MS / 60_000
+    assert overloaded < 15, f"{overloaded} minutes of the day above the target"
+    assert draw_scaling_day.draw(day) == draw_scaling_day.PICTURE.read_bytes(), "draw it again"
