@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from itertools import accumulate
 from random import Random
 
@@ -65,5 +66,9 @@ class Mix:
 
     def draw(self, random: Random) -> Operation:
         """Return the next operation."""
-        names, sums = list(self.weights), list(accumulate(self.weights.values()))
+        names, sums = self._sums
         return random.choices(names, cum_weights=sums)[0]
+
+    @cached_property
+    def _sums(self) -> tuple[list[Operation], list[float]]:
+        return list(self.weights), list(accumulate(self.weights.values()))

@@ -14,7 +14,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random, SystemRandom
 from typing import Self
@@ -136,21 +136,28 @@ class LoadRun:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, network: NetworkFile, load: Load) -> AsyncIterator[Self]:
+    async def open(
+        cls, network: NetworkFile, load: Load, *, transport: NodeTransport | None = None
+    ) -> AsyncIterator[Self]:
         """Join a network and draw the accounts; the load begins with `start` and ends with the block at the latest.
+
+        Args:
+            network: the network file.
+            load: what is to be done.
+            transport: what carries requests, instead of connections of its own; for tests.
 
         Raises:
             NotJoined: no source gave the network's directory.
         """
         random = SystemRandom() if load.seed is None else Random(f"{load.seed}/{load.share.number}")  # noqa: S311 - load
-        async with open_wire() as transport:
+        async with AsyncExitStack() as stack:
+            if transport is None:
+                transport = await stack.enter_async_context(open_wire())
             joining = Surroundings.open(network, transport, SystemRandom(), refresh_s=load.refresh_s)
-            async with joining as surroundings:
-                run = cls(load, surroundings, transport, list(draw_accounts(load.accounts)), random)
-                try:
-                    yield run
-                finally:
-                    await run._abort()
+            surroundings = await stack.enter_async_context(joining)
+            run = cls(load, surroundings, transport, list(draw_accounts(load.accounts)), random)
+            stack.push_async_callback(run._abort)
+            yield run
 
     @property
     def under_way(self) -> int:

@@ -121,7 +121,7 @@ class Tally:
             self.errors[request.kind] += 1
             interval.errors[request.kind] += 1
         if request.swarm:
-            swarm = self.swarms.setdefault(request.swarm, OfSwarm())
+            swarm = self._swarm(request.swarm)
             swarm.operations += 1
             swarm.acknowledged += done
             swarm.stored_bytes += request.stored
@@ -153,7 +153,7 @@ class Tally:
             mine.errors.update(interval.errors)
             mine.latency.add(interval.latency)
         for swarm_id, swarm in other.swarms.items():
-            known = self.swarms.setdefault(swarm_id, OfSwarm())
+            known = self._swarm(swarm_id)
             known.operations += swarm.operations
             known.acknowledged += swarm.acknowledged
             known.stored_bytes += swarm.stored_bytes
@@ -163,7 +163,15 @@ class Tally:
         self.tries += other.tries
 
     def _operation(self, operation: Operation) -> OfOperation:
-        return self.operations.setdefault(operation, OfOperation())
+        # No setdefault: a histogram is dear to make in vain.
+        if (known := self.operations.get(operation)) is None:
+            known = self.operations[operation] = OfOperation()
+        return known
+
+    def _swarm(self, name: str) -> OfSwarm:
+        if (known := self.swarms.get(name)) is None:
+            known = self.swarms[name] = OfSwarm()
+        return known
 
     def _interval(self, seconds: float) -> Interval:
         # A hair is added so that the beginning of an interval is not rounded into the one before.
