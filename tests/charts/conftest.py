@@ -33,8 +33,8 @@ def rendered_of(helm: Path) -> Callable[[str], Rendering]:
 
     def rendered(situation: str) -> Rendering:
         if situation not in known:
-            objects = parse(render(helm, "--values", values_file(situation)))
-            known[situation] = Rendering(situation, values_of(situation), objects)
+            text = render(helm, "--values", values_file(situation))
+            known[situation] = Rendering(situation, values_of(situation), parse(text), text)
         return known[situation]
 
     return rendered

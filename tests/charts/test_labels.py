@@ -17,7 +17,7 @@ def test_every_object_of_the_release_has_all_labels(rendering: Rendering) -> Non
 def test_every_pod_has_all_labels(rendering: Rendering) -> None:
     for load in rendering.workloads():
         _check(load.labels, load.name)
-        assert load.labels["app.kubernetes.io/component"] == load.owner["metadata"]["labels"]["app.kubernetes.io/component"]
+        assert load.component == load.owner["metadata"]["labels"]["app.kubernetes.io/component"]
         versions = {"helm.sh/chart", "app.kubernetes.io/version"}
         assert not versions & load.labels.keys(), "a new version of the chart would restart this"
 

@@ -19,7 +19,8 @@ def test_names_are_short_enough_and_begin_with_the_full_name(rendering: Renderin
         name = manifest["metadata"]["name"]
         if manifest["kind"] in {"CustomResourceDefinition", "ClusterRole"}:
             continue
-        assert len(name) <= _LONGEST, name
+        # A dashboard's ConfigMap is neither mounted nor resolved, and its name goes into no label.
+        assert len(name) <= (253 if "-dashboard-" in name else _LONGEST), name
         assert _NAME.fullmatch(name), name
         if manifest["kind"] != "ServiceAccount":  # somebody else's, maybe
             assert name.startswith(rendering.full_name)

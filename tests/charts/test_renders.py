@@ -8,9 +8,8 @@ from pathlib import Path
 from tests.charts.rendering import Rendering, render, values_file
 
 
-def test_every_situation_renders_twice_the_same(helm: Path, situation: str) -> None:
-    arguments = ("--values", values_file(situation))
-    assert render(helm, *arguments) == render(helm, *arguments)
+def test_every_situation_renders_twice_the_same(helm: Path, rendering: Rendering) -> None:
+    assert render(helm, "--values", values_file(rendering.situation)) == rendering.text
 
 
 def test_nothing_enabled_renders_nothing(rendered_of: Callable[[str], Rendering]) -> None:

@@ -14,7 +14,9 @@ def test_lasting_pods_are_spread(rendering: Rendering) -> None:
         assert spread["maxSkew"] == 1
         assert spread["topologyKey"] == wished["topologyKey"]
         assert spread["whenUnsatisfiable"] == wished["whenUnsatisfiable"]
-        chosen = [one.component for one in rendering.workloads() if covers(spread["labelSelector"]["matchLabels"], one.labels)]
+        chosen = [
+            one.component for one in rendering.workloads() if covers(spread["labelSelector"]["matchLabels"], one.labels)
+        ]
         assert chosen == [load.component], "it counts others"
 
 

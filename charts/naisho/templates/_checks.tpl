@@ -22,13 +22,8 @@ next. Returns a JSON list.
 {{- $problems = append $problems (printf "seed.service.sourceRanges mean nothing with seed.service.type %s; they are for LoadBalancer" .type) -}}
 {{- end -}}
 {{- end -}}
-{{- $erasing := get .Values.custodian.settings "key_period" -}}
-{{- $sealing := get .Values.pool.settings.swarm "key_period" -}}
-{{- if and $erasing (ne $erasing $sealing) -}}
-{{- $problems = append $problems (printf "custodian.settings.key_period (%s) must be that of the nodes, pool.settings.swarm.key_period (%s): leave it out" $erasing ($sealing | default "not set")) -}}
-{{- end -}}
 {{- range $setting, $_ := .Values.custodian.settings -}}
-{{- if has $setting (list "network" "data" "telemetry" "nats.servers" "nats.user_key" "nats.user_jwt" "nats.tls_authority") -}}
+{{- if include "naisho.reserved" (list $setting (list "NETWORK" "DATA" "NATS" "TELEMETRY" "KEY_PERIOD")) -}}
 {{- $problems = append $problems (printf "custodian.settings.%s is the chart's own: leave it out" $setting) -}}
 {{- end -}}
 {{- end -}}
@@ -56,11 +51,10 @@ next. Returns a JSON list.
 {{- $problems = append $problems "pool.autoscaling is enabled without a target; set at least one of pool.autoscaling.targets" -}}
 {{- end -}}
 {{- end -}}
-{{- $log := list "nats.servers" "nats.user_key" "nats.user_jwt" "nats.tls_authority" -}}
-{{- $own := dict "onion" (list "network_file" "node_key" "certificate" "https" "hop" "seed" "mailbox" "telemetry") "swarm" (list "network_file" "node_key" "mailbox_key" "certificate" "data" "mailbox" "telemetry") -}}
+{{- $own := dict "onion" (list "NETWORK_FILE" "NODE_KEY" "CERTIFICATE" "HTTPS" "HOP" "SEED" "MAILBOX" "TELEMETRY") "swarm" (list "NETWORK_FILE" "NODE_KEY" "MAILBOX_KEY" "CERTIFICATE" "DATA" "MAILBOX" "TELEMETRY" "ABOUT" "NATS" "KEY_PERIOD") -}}
 {{- range $service, $names := $own -}}
 {{- range $setting, $_ := index $.Values.pool.settings $service -}}
-{{- if or (has $setting $names) (has $setting $log) (hasPrefix "about." $setting) -}}
+{{- if include "naisho.reserved" (list $setting $names) -}}
 {{- $problems = append $problems (printf "pool.settings.%s.%s is the operator's own: leave it out" $service $setting) -}}
 {{- end -}}
 {{- end -}}
@@ -100,4 +94,15 @@ next. Returns a JSON list.
 {{- end -}}
 {{- end -}}
 {{ $problems | toJson }}
+{{- end -}}
+
+{{/*
+Not empty if a setting such as nats.servers is one of those names, or in one of those tables. Argument: list of the
+setting and the names, written as in variables.
+*/}}
+{{- define "naisho.reserved" -}}
+{{- $variable := index . 0 | replace "." "_" | upper -}}
+{{- range index . 1 -}}
+{{- if or (eq $variable .) (hasPrefix (printf "%s_" .) $variable) -}}yes{{- end -}}
+{{- end -}}
 {{- end -}}

@@ -7,6 +7,7 @@ bundled-nats: {{ .Values.nats.enabled }}
 external-nats: {{ not .Values.nats.enabled }}
 monitoring: {{ .Values.monitoring.enabled }}
 exposed: {{ ne .Values.pool.exposure.type "ClusterIP" }}
+load: {{ and .Values.load.enabled .Values.nats.enabled }}
 relay: {{ not (empty (index .Values.pool.settings.onion "relay.hosts")) }}
 {{- end -}}
 

@@ -8,15 +8,22 @@ spec:
   containers:
     - name: load
       {{- include "naisho.containerImage" . | nindent 6 }}
-      command:
-        - naisho
-        - load
-        - --network
-        - /etc/naisho/network/network.json
+      command: [naisho, --network, /etc/naisho/network/network.json{{ if not .Values.load.reportClaim }}, --json{{ end }}, load]
+      args:
         - --rate
         - {{ .Values.load.rate | quote }}
-        - --duration
+        - --for
         - {{ .Values.load.duration | quote }}
+        {{- if .Values.nats.enabled }}
+        {{- range $number := until (int .Values.nats.replicas) }}
+        - --metrics
+        - http://{{ include "naisho.natsHost" (list $ $number) }}:{{ include "naisho.port" (list $ "nats" "monitor") }}/varz
+        {{- end }}
+        {{- end }}
+        {{- if .Values.load.reportClaim }}
+        - --report
+        - /report/load.html
+        {{- end }}
         {{- range .Values.load.arguments }}
         - {{ . | quote }}
         {{- end }}
@@ -27,6 +34,15 @@ spec:
       {{- include "naisho.containerSecurity" . | nindent 6 }}
       volumeMounts:
         {{- include "naisho.clientMounts" . | nindent 8 }}
+        {{- if .Values.load.reportClaim }}
+        - name: report
+          mountPath: /report
+        {{- end }}
   volumes:
     {{- include "naisho.clientVolumes" . | nindent 4 }}
+    {{- with .Values.load.reportClaim }}
+    - name: report
+      persistentVolumeClaim:
+        claimName: {{ . }}
+    {{- end }}
 {{- end -}}
