@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -96,7 +96,7 @@ async def drain_node(
             context.output.result({**describe_leaving(before, wish.node), "asked": True})
             context.output.say(texts("drain.asked", node=wish.node, namespace=cluster.namespace))
             return
-        with _progress(context, texts("drain.waiting", node=wish.node)) as shown:
+        with _progress(context, texts("drain.waiting", node=wish.node), as_lines=True) as shown:
 
             def tell(state: Mapping[str, Any]) -> None:
                 state_of = plain(" · ".join(filter(None, (state["state"], state["reason"], state["message"]))))
@@ -104,7 +104,8 @@ async def drain_node(
 
             state = await wait_until_left(cluster, before, patience, tell)
     context.output.result(state)
-    context.output.say(texts("drain.left", node=wish.node))
+    skipped = state["reason"] == "Skipped"
+    context.output.say(texts("drain.left_behind" if skipped else "drain.left", node=wish.node))
 
 
 async def make_report(context: CliContext, texts: Texts, target: Mapping[str, Any], output: Path | None) -> None:
@@ -172,10 +173,10 @@ async def destroy_release(
 
 
 @contextmanager
-def _progress(context: CliContext, text: str) -> Iterator[Any]:
-    """Show a line that changes, on a terminal; print each change where there is none; be silent in JSON."""
-    if context.json:
-        yield lambda _text: None
+def _progress(context: CliContext, text: str, *, as_lines: bool = False) -> Iterator[Callable[[str], None]]:
+    """Show a line that changes, on a terminal; without one print each change, if they matter; say nothing in JSON."""
+    if context.json or not (sys.stderr.isatty() or as_lines):
+        yield lambda _now: None
     elif sys.stderr.isatty():
         with Status(text, console=Console(stderr=True, highlight=False)) as status:
             yield lambda now: status.update(now.replace("[", "\\["))

@@ -92,7 +92,7 @@ class Cluster:
                 if kind in (NODE_POOL, SERVICE_NODE):
                     raise NotInstalled from None
                 raise
-            found += answer["items"]
+            found += answer.get("items") or []  # a list without data says null when it is empty
             following = answer["metadata"].get("continue")
             if not following:
                 return found

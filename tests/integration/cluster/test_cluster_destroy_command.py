@@ -136,3 +136,23 @@ async def test_a_volume_that_does_not_go_is_told(uninstalled: kmock.KubernetesEm
     said = await naisho("destroy", "--yes-erase-everything", made.RELEASE, "--timeout", "0", "--json")
     assert (said.code, said.error["code"]) == (1, "erase_incomplete")
     assert "data-prod-naisho-7-0" in said.error["why"]
+
+
+async def test_a_list_that_is_null_is_empty(uninstalled: kmock.KubernetesEmulator, naisho: Naisho) -> None:
+    """As Kubernetes answers for metadata alone when there is nothing."""
+    uninstalled["get", kmock.resource(where(LEASE))] << {"metadata": {}, "items": None}
+    said = await naisho("destroy", made.RELEASE, "--json")
+    assert said.code == 0
+    assert "Lease" not in {one["kind"] for one in said.document["listed"]}
+
+
+async def test_long_lists_are_read_page_by_page(uninstalled: kmock.KubernetesEmulator, naisho: Naisho) -> None:
+    def page(request: kmock.Request) -> dict[str, object]:
+        number = int(request.params.get("continue", "0"))
+        metadata = {"continue": str(number + 1)} if number < 2 else {}
+        return {"metadata": metadata, "items": [made.thing(f"data-{made.FULL}-{number}-0")]}
+
+    uninstalled["get", kmock.resource(where(VOLUME_CLAIM))] << page
+    said = await naisho("destroy", made.RELEASE, "--json")
+    listed = [one["name"] for one in said.document["listed"] if one["kind"] == VOLUME_CLAIM.name]
+    assert listed == [f"data-{made.FULL}-{number}-0" for number in range(3)]

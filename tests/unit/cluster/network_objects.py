@@ -27,7 +27,7 @@ def labels(component: str, release: str = RELEASE) -> dict[str, str]:
     }
 
 
-def condition(kind: str, status: str, reason: str, message: str = "") -> Made:
+def condition(kind: str, status: str, reason: str, message: str = "as it should be") -> Made:
     since = stamp(NOW - timedelta(minutes=5))
     return {"type": kind, "status": status, "reason": reason, "message": message, "lastTransitionTime": since}
 
@@ -56,7 +56,7 @@ def node(ordinal: int, phase: str = "Active", **status: Any) -> Made:
             condition("UpToDate", "True", "Current"),
         ],
     }
-    spec = {"pool": FULL, "ordinal": ordinal, "key": key(ordinal), "desired": "Active"}
+    spec = {"pool": FULL, "ordinal": ordinal, "key": key(ordinal), "desired": "Active", "storage": "10Gi"}
     return {
         "apiVersion": "naisho.dev/v1alpha1",
         "kind": "ServiceNode",
