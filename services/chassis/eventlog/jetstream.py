@@ -11,6 +11,7 @@ import orjson
 from services.chassis.eventlog import jetstream_api as api
 from services.chassis.eventlog.jetstream_follower import FollowerBounds, JetStreamFollower
 from services.chassis.eventlog.jetstream_groups import EXTRA_BYTES, AppendGroups, Gathered
+from services.chassis.eventlog.jetstream_retries import Retries
 from services.chassis.eventlog.port import (
     EventLogError,
     EventTooLarge,
@@ -35,10 +36,11 @@ class JetStreamLog:
         connection: a connected user who may use the stream.
         stream: the stream's name.
         event_limit: most bytes of headers and payload of one event.
-        append_timeout_s: bound of one append.
+        append_timeout_s: bound of one append, what is tried again because no server leads the stream included.
         in_flight: most unanswered appends; beyond it appends fail before anything is sent.
         follower_bounds: how followers pull and wait.
         groups: whether appends without a condition may share atomic batches.
+        replicated: whether several servers hold the stream: then the leader alone knows all that was acknowledged.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class JetStreamLog:
         in_flight: int,
         follower_bounds: FollowerBounds,
         groups: bool,
+        replicated: bool,
     ) -> None:
         self._connection = connection
         self._stream = stream
@@ -58,11 +61,13 @@ class JetStreamLog:
         self._append_timeout_s = append_timeout_s
         self._in_flight_most = in_flight
         self._in_flight = 0
+        self._retries = Retries(self._send_alone, within_s=append_timeout_s)
         self._groups: AppendGroups | None = None
         if groups:
             self._groups = AppendGroups(
-                connection, self._send_alone, timeout_s=append_timeout_s, on_settled=self._on_settled
+                connection, self._retries.send, timeout_s=append_timeout_s, on_settled=self._on_settled
             )
+        self._replicated = replicated
         self._settled = asyncio.Event()
         self._closed = False
         self._loop = asyncio.get_running_loop()
@@ -89,7 +94,7 @@ class JetStreamLog:
             NotPermitted: the user may not ask for it.
         """
         check_name(stream)
-        info = await api.ask(connection, f"STREAM.INFO.{stream}")
+        info = await api.inquire(connection, f"STREAM.INFO.{stream}")
         limit = int(info["config"].get("max_msg_size", -1))
         return cls(
             connection,
@@ -99,6 +104,7 @@ class JetStreamLog:
             in_flight=in_flight,
             follower_bounds=follower_bounds or FollowerBounds(),
             groups=bool(info["config"].get("allow_atomic")),
+            replicated=int(info["config"].get("num_replicas", 1)) > 1,
         )
 
     @property
@@ -123,15 +129,15 @@ class JetStreamLog:
             event = Gathered(subject.encode(), payload, lines, future)
             self._in_flight += 1
             if self._groups is None or expected is not None or size + EXTRA_BYTES > self._event_limit:
-                self._send_alone(event)
+                self._retries.send(event)
             else:
                 self._groups.add(event, self._in_flight - 1)
         return future
 
-    def _send_alone(self, event: Gathered) -> None:
+    def _send_alone(self, event: Gathered, timeout_s: float) -> None:
         headers = _FRAME % event.lines if event.lines else None
         self._connection.send_request(
-            event.subject, event.payload, self, event.future, headers=headers, timeout_s=self._append_timeout_s
+            event.subject, event.payload, self, event.future, headers=headers, timeout_s=timeout_s
         )
 
     def _on_settled(self, count: int) -> None:
@@ -144,52 +150,70 @@ class JetStreamLog:
     def answer(self, future: asyncio.Future[Any], headers: bytes | None, payload: bytes) -> None:
         """Take an acknowledgement."""
         del headers  # acknowledgements have none
-        self._on_settled(1)
-        if future.done():
-            return
         number = payload[self._ack_length : -1]
         if number.isdigit() and payload.startswith(self._ack):  # the common case, without reading JSON
-            future.set_result(int(number))
+            self._settle(future)
+            if not future.done():
+                future.set_result(int(number))
             return
         try:
-            future.set_result(api.sequence_of(payload))
+            sequence = api.sequence_of(payload)
         except EventTooLarge:
-            future.set_exception(EventTooLarge(self._event_limit))
+            self._refuse(future, EventTooLarge(self._event_limit))
         except EventLogError as error:
-            future.set_exception(error)
+            self._refuse(future, error)
+        else:
+            self._settle(future)
+            if not future.done():
+                future.set_result(sequence)
 
     def fail(self, future: asyncio.Future[Any], error: NatsError) -> None:
         """Take the lack of an acknowledgement."""
-        self._on_settled(1)
+        self._refuse(future, api.translate(error))
+
+    def _refuse(self, future: asyncio.Future[Any], error: EventLogError) -> None:
+        if isinstance(error, api.NotNow) and self._retries.again(future):
+            return
+        self._settle(future)
         if not future.done():
-            future.set_exception(api.translate(error))
+            future.set_exception(error)
+
+    def _settle(self, future: asyncio.Future[Any]) -> None:
+        self._retries.settle(future)
+        self._on_settled(1)
 
     # Reading.
 
     async def read(self, sequence: int) -> LoggedEvent | None:
         """See ``EventLog.read``."""
-        return await self._direct_get("", {"seq": sequence}) if sequence > 0 else None
+        return await self._get({"seq": sequence}) if sequence > 0 else None
 
     async def last(self, subject: str) -> LoggedEvent | None:
         """See ``EventLog.last``."""
         check_subject(subject)
-        return await self._direct_get(f".{subject}", None)
+        return await self._get({"last_by_subj": subject})
 
     async def first_since(self, time_ns: int) -> LoggedEvent | None:
         """See ``EventLog.first_since``."""
-        return await self._direct_get("", {"start_time": api.timestamp(time_ns), "next_by_subj": ">"})
+        return await self._get({"start_time": api.timestamp(time_ns), "next_by_subj": ">"})
 
-    async def _direct_get(self, suffix: str, what: dict[str, Any] | None) -> LoggedEvent | None:
-        body = b"" if what is None else orjson.dumps(what)
+    async def _get(self, what: dict[str, Any]) -> LoggedEvent | None:
+        """Ask for one event: of a replicated stream the leader, since late copies answer direct requests, too.
+
+        Raises:
+            EventLogError: refused, or no answer within the bound.
+        """
+        if self._replicated:
+            return await api.leaders_event(self._connection, self._stream, what)
         try:
-            reply = await self._connection.request(f"$JS.API.DIRECT.GET.{self._stream}{suffix}", body)
+            reply = await self._connection.request(f"$JS.API.DIRECT.GET.{self._stream}", orjson.dumps(what))
         except NatsError as error:
             raise api.translate(error) from error
         return api.stored_event(reply.headers, reply.payload)
 
     async def identity(self) -> LogIdentity:
         """See ``EventLog.identity``: our random id from the stream's metadata, and when the stream was made."""
-        info = await api.ask(self._connection, f"STREAM.INFO.{self._stream}")
+        info = await api.inquire(self._connection, f"STREAM.INFO.{self._stream}")
         metadata = info["config"].get("metadata") or {}
         incarnation = f"{metadata.get(api.INCARNATION_KEY, '')}@{info['created']}"
         return LogIdentity(incarnation, int(info["state"]["last_seq"]))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from base64 import b64decode
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -25,6 +27,7 @@ from services.chassis.nats.errors import NatsError, NoResponders, PayloadTooLarg
 INCARNATION_KEY: Final = "naisho-incarnation"
 
 CONSUMER_NOT_FOUND: Final = 10014
+NO_MESSAGE_FOUND: Final = 10037
 STREAM_NOT_FOUND: Final = 10059
 _WRONG_SEQUENCE: Final = frozenset({10071, 10164})
 _TOO_LARGE: Final = 10054
@@ -34,7 +37,17 @@ _FULL: Final = frozenset({10023, 10028, 10047, 10077, 10110})
 _BUSY: Final = frozenset({10167})
 _SECOND_NS: Final = 1_000_000_000
 _HEADER: Final = re.compile(rb"\r\nNats-(Subject|Sequence|Time-Stamp): ([^\r]*)")
+#: How long the first of several tries waits for its answer, and the pause behind one that is answered "not now".
+_FIRST_TRY_S: Final = 0.5
+_PAUSE_S: Final = 0.1
 _NOT_FOUND: Final = b"NATS/1.0 404"
+
+
+class NotNow(LogUnavailable):
+    """Nothing was done, and that may change at any moment: nobody leads the stream, or another append comes first."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, maybe_stored=False)
 
 
 def translate(error: NatsError) -> EventLogError:
@@ -44,7 +57,7 @@ def translate(error: NatsError) -> EventLogError:
     if isinstance(error, PayloadTooLarge):
         return EventTooLarge(error.limit)
     if isinstance(error, NoResponders):
-        return LogUnavailable("no log listens there; has its stream been made?", maybe_stored=False)
+        return NotNow("no log listens there; has its stream been made?")
     if isinstance(error, Unavailable):
         return LogUnavailable(str(error), maybe_stored=error.maybe_sent)
     return LogUnavailable(str(error))
@@ -89,27 +102,60 @@ def _refusal(problem: dict[str, Any]) -> EventLogError:
         number = text.rsplit(" ", 1)[-1]
         if number.isdigit():
             return WrongExpectedSequence(int(number))
-        return LogUnavailable("another append on this subject is under way; try again", maybe_stored=False)
+        return NotNow("another append on this subject is under way; try again")
     if code in _FULL:
         return LogFull("the log has reached its size limit; raise it, or let events expire")
     if code == _TOO_LARGE:
         return EventTooLarge(0)
     if code in _BUSY or problem.get("code") == 503:  # noqa: PLR2004 - HTTP's "service unavailable"
-        return LogUnavailable(f"the log cannot answer now ({code})", maybe_stored=False)
+        return NotNow(f"the log cannot answer now ({code})")
     return LogRefused(code, text)
 
 
-async def ask(connection: NatsConnection, what: str, body: Any = None) -> Any:
+async def ask(connection: NatsConnection, what: str, body: Any = None, *, timeout_s: float | None = None) -> Any:
     """Send one request to ``$JS.API.<what>`` and return the answer's JSON.
+
+    Args:
+        connection: of a user who may.
+        what: the call.
+        body: its argument, if any.
+        timeout_s: bound of the answer, by default the connection's.
 
     Raises:
         EventLogError: refused, or no answer within the bound.
     """
     try:
-        reply = await connection.request(f"$JS.API.{what}", b"" if body is None else orjson.dumps(body))
+        payload = b"" if body is None else orjson.dumps(body)
+        reply = await connection.request(f"$JS.API.{what}", payload, timeout_s=timeout_s)
     except NatsError as error:
         raise translate(error) from error
     return checked(reply.payload)
+
+
+async def inquire(connection: NatsConnection, what: str, body: Any = None) -> Any:
+    """Ask what changes nothing, again and again within the bound of a request: who leads answers, and may have changed.
+
+    Servers that do not lead what is asked about leave a request unanswered, also the one that leads it a moment later.
+
+    Raises:
+        EventLogError: refused, or no answer within the bound.
+    """
+    loop = asyncio.get_running_loop()
+    until = loop.time() + connection.request_timeout_s
+    patience = _FIRST_TRY_S
+    while True:
+        began = loop.time()
+        left = until - began
+        try:
+            return await ask(connection, what, body, timeout_s=min(patience, left))
+        except LogUnavailable as error:
+            if isinstance(error, NotNow):
+                await asyncio.sleep(min(began + _PAUSE_S, until) - loop.time())
+            elif not error.maybe_stored:
+                raise  # not connected
+            if until - loop.time() < _PAUSE_S:
+                raise
+        patience *= 2
 
 
 def stored_event(headers: bytes | None, payload: bytes) -> LoggedEvent | None:
@@ -126,6 +172,31 @@ def stored_event(headers: bytes | None, payload: bytes) -> LoggedEvent | None:
             int(found[b"Sequence"]), found[b"Subject"].decode(), payload, _nanoseconds(found[b"Time-Stamp"].decode())
         )
     except (KeyError, ValueError, OverflowError) as error:
+        raise LogUnavailable("the log's answer to a read cannot be understood") from error
+
+
+async def leaders_event(connection: NatsConnection, stream: str, what: dict[str, Any]) -> LoggedEvent | None:
+    """Ask the leader of a stream for one event; ``None`` if there is no such event.
+
+    Args:
+        connection: of a user who may.
+        stream: its name.
+        what: ``seq``, ``last_by_subj``, or ``start_time`` with ``next_by_subj``.
+
+    Raises:
+        EventLogError: refused, or no answer within the bound.
+    """
+    try:
+        answer = await inquire(connection, f"STREAM.MSG.GET.{stream}", what)
+    except LogRefused as refusal:
+        if refusal.code == NO_MESSAGE_FOUND:
+            return None
+        raise
+    try:
+        found = answer["message"]
+        payload = b64decode(found.get("data", ""), validate=True)
+        return LoggedEvent(int(found["seq"]), str(found["subject"]), payload, _nanoseconds(found["time"]))
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise LogUnavailable("the log's answer to a read cannot be understood") from error
 
 

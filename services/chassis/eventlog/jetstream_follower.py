@@ -176,7 +176,10 @@ class JetStreamFollower:
                 self._inbox = self._connection.new_inbox()
                 self._subscription = self._connection.subscribe(self._inbox, self._on_message)
                 self._doubt = False  # from here on a reconnect raises it again
-                await api.ask(self._connection, f"CONSUMER.RESET.{self._consumer}", {"seq": self._position + 1})
+                # Who leads the consumer may have changed: an early request may never be answered, a later one is.
+                timeout_s = min(float(2 ** min(self._attempts, 6)), self._connection.request_timeout_s)
+                body = {"seq": self._position + 1}
+                await api.ask(self._connection, f"CONSUMER.RESET.{self._consumer}", body, timeout_s=timeout_s)
             except LogUnavailable:
                 self._doubt = True  # the server is away; being patient with it is the follower's business
                 give_up = self._loop.time() + self._bounds.patience_s
@@ -195,7 +198,7 @@ class JetStreamFollower:
 
     async def _check_consumer(self) -> None:
         """Ask whether the consumer exists and follows what we mean (a reset of a missing one is never answered)."""
-        config = (await api.ask(self._connection, f"CONSUMER.INFO.{self._consumer}"))["config"]
+        config = (await api.inquire(self._connection, f"CONSUMER.INFO.{self._consumer}"))["config"]
         filters = config.get("filter_subjects") or [config.get("filter_subject") or ">"]
         if sorted(filters) != self._subjects:
             raise FollowerMissing("the log's follower of this name follows other subjects")

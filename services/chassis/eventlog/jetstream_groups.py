@@ -142,12 +142,8 @@ class AppendGroups:
         group = self._group
         try:
             last = _last_sequence(payload, len(group))
-        except (LogRefused, LogFull):
-            # The group was refused as such, and nothing of it is stored: each event gets an answer of its own.
-            self._group = []
-            for event in group:
-                self._send_alone(event)
-            self._gather()
+        except (LogRefused, LogFull, api.NotNow):
+            self._each_alone()
         except EventLogError:
             self._end(partial(_refusal, payload, len(group)))
         else:
@@ -159,7 +155,17 @@ class AppendGroups:
     def fail(self, future: asyncio.Future[Any], error: NatsError) -> None:
         """Take the lack of one."""
         del future
-        self._end(partial(api.translate, error))
+        if isinstance(api.translate(error), api.NotNow):
+            self._each_alone()
+        else:
+            self._end(partial(api.translate, error))
+
+    def _each_alone(self) -> None:
+        """Get each event an answer of its own: the group was refused as such, and nothing of it is stored."""
+        group, self._group = self._group, []
+        for event in group:
+            self._send_alone(event)
+        self._gather()
 
     def _end(self, make_error: Callable[[], EventLogError]) -> None:
         for event in self._group:

@@ -105,12 +105,21 @@ async def ensure_follower(connection: NatsConnection, stream: str, name: str, su
         "max_deliver": -1,
         "max_waiting": 16,
         "filter_subjects": list(subjects),
+        # Every delivery changes what the servers remember of a consumer. Its reader trusts none of that (see
+        # jetstream_follower): where several servers remember it, it need not be on their disks. One alone would forget
+        # the consumer itself with it.
+        "mem_storage": await _replicas(connection, stream) > 1,
     }
     await api.ask(
         connection,
         f"CONSUMER.CREATE.{stream}.{name}",
         {"stream_name": stream, "action": "create", "config": config},
     )
+
+
+async def _replicas(connection: NatsConnection, stream: str) -> int:
+    info = await api.ask(connection, f"STREAM.INFO.{stream}")
+    return int(info["config"].get("num_replicas", 1))
 
 
 async def remove_follower(connection: NatsConnection, stream: str, name: str) -> bool:

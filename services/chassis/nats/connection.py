@@ -97,6 +97,11 @@ class NatsConnection:
         return self._link.max_payload if self._link is not None else 0
 
     @property
+    def request_timeout_s(self) -> float:
+        """Bound of a request for which no other is named, in seconds."""
+        return self._timeout_s
+
+    @property
     def in_flight(self) -> int:
         """Requests that wait for an answer."""
         return len(self._requests)

@@ -1,10 +1,11 @@
-"""Two stages for one play: every contract test runs on the memory adapter and on a real JetStream."""
+"""Three stages for one play: the memory adapter, a real JetStream, and a cluster of three with three copies."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +21,8 @@ from services.chassis.eventlog.port import Batch, EventLog, Follower, LoggedEven
 from services.chassis.eventlog.provision import StreamPlan, ensure_follower, ensure_stream
 from services.chassis.nats.connection import NatsConnection
 from services.chassis.nats.settings import NatsSettings
+from tests.integration.nats.cluster import NatsCluster
+from tests.integration.nats.signed_users import EVERYTHING
 
 EVENT_LIMIT = 20_000
 #: The bound of an append where its being kept is the point; elsewhere a busy machine gets time.
@@ -111,9 +114,11 @@ class MemoryStage:
 
 
 class JetStreamStage:
-    def __init__(self, server: NatsServer, net: str, max_bytes: int, backup: Path) -> None:
+    replicas = 1
+
+    def __init__(self, servers: Sequence[NatsServer], net: str, max_bytes: int, backup: Path) -> None:
         self.net = net
-        self.server = server
+        self.servers = servers
         self.stream = f"TEST_{net}"
         self._max_bytes = max_bytes
         self._backup = backup
@@ -124,7 +129,11 @@ class JetStreamStage:
     async def open(self) -> None:
         self._authority = await self.connect()
         plan = StreamPlan(
-            name=self.stream, subjects=(f"{self.net}.>",), max_bytes=self._max_bytes, max_event_bytes=EVENT_LIMIT
+            name=self.stream,
+            subjects=(f"{self.net}.>",),
+            max_bytes=self._max_bytes,
+            max_event_bytes=EVENT_LIMIT,
+            replicas=self.replicas,
         )
         await ensure_stream(self._authority, plan)
 
@@ -135,10 +144,13 @@ class JetStreamStage:
             await connection.close()
 
     async def connect(self) -> NatsConnection:
-        settings = NatsSettings(servers=(self.server.url,), ping_interval_s=0.5, request_timeout_s=PATIENT_S)
+        settings = replace(self.settings(), ping_interval_s=0.5, request_timeout_s=PATIENT_S)
         connection = await NatsConnection.connect(settings, on_fault=lambda _: None)
         self._connections.append(connection)
         return connection
+
+    def settings(self) -> NatsSettings:
+        return NatsSettings(servers=tuple(server.url for server in self.servers))
 
     async def log(self, *, in_flight: int = 4096, append_timeout_s: float = PATIENT_S) -> EventLog:
         log = await JetStreamLog.open(
@@ -159,28 +171,50 @@ class JetStreamStage:
         await asyncio.sleep(seconds)
 
     async def go_away(self, *, hard: bool = False) -> None:
-        await asyncio.to_thread(self.server.kill if hard else self.server.stop)
+        await asyncio.gather(*(asyncio.to_thread(server.kill if hard else server.stop) for server in self.servers))
 
     async def come_back(self) -> None:
-        await self.server.start_async()
+        await self.start_servers()
         for connection in self._connections:
             await connection.until_connected()
 
+    async def start_servers(self) -> None:
+        (server,) = self.servers
+        await server.start_async()
+
     async def fall_silent(self) -> None:
-        self.server.pause()
+        for server in self.servers:
+            server.pause()
 
     async def speak_again(self) -> None:
-        self.server.resume()
+        for server in self.servers:
+            server.resume()
 
     async def keep_copy(self) -> None:
         await self.go_away()
-        self.server.copy_store(self._backup)
+        for number, server in enumerate(self.servers):
+            server.copy_store(self._backup / str(number))
         await self.come_back()
 
     async def put_copy_back(self) -> None:
         await self.go_away()
-        self.server.replace_store(self._backup)
+        for number, server in enumerate(self.servers):
+            server.replace_store(self._backup / str(number))
         await self.come_back()
+
+
+class ClusterStage(JetStreamStage):
+    replicas = 3
+
+    def __init__(self, cluster: NatsCluster, net: str, max_bytes: int, backup: Path) -> None:
+        super().__init__(cluster.servers, net, max_bytes, backup)
+        self._cluster = cluster
+
+    def settings(self) -> NatsSettings:
+        return self._cluster.settings(EVERYTHING, b"e" * 32)
+
+    async def start_servers(self) -> None:
+        await self._cluster.start_async()
 
 
 @asynccontextmanager
@@ -198,30 +232,53 @@ def max_bytes() -> int:
     return 64 * 1024 * 1024
 
 
-@pytest.fixture(params=["memory", "jetstream"])
+@pytest.fixture(scope="session")
+def nats_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsCluster]:
+    """Return the session's running cluster; never stop it."""
+    cluster = NatsCluster(tmp_path_factory.mktemp("cluster"), "n-contract")
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture(params=["memory", "jetstream", "cluster"])
 async def stage(
     request: pytest.FixtureRequest, network_id: str, max_bytes: int, tmp_path: Path
 ) -> AsyncIterator[Stage]:
     """Return a log on which no accident may befall the server: others use it, too."""
     if request.param == "memory":
         yield MemoryStage(network_id, max_bytes)
-    else:
+    elif request.param == "jetstream":
         server: NatsServer = request.getfixturevalue("nats_server")
-        async with opened(JetStreamStage(server, network_id, max_bytes, tmp_path / "copy")) as jetstream:
+        async with opened(JetStreamStage([server], network_id, max_bytes, tmp_path / "copy")) as jetstream:
             yield jetstream
+    else:
+        cluster: NatsCluster = request.getfixturevalue("nats_cluster")
+        async with opened(ClusterStage(cluster, network_id, max_bytes, tmp_path / "copy")) as three:
+            yield three
 
 
-@pytest.fixture(params=["memory", "jetstream"])
+@pytest.fixture(params=["memory", "jetstream", "cluster"])
 async def fragile_stage(
     request: pytest.FixtureRequest, network_id: str, max_bytes: int, tmp_path: Path
 ) -> AsyncIterator[Stage]:
     """Return a log of the test's own, for accidents."""
     if request.param == "memory":
         yield MemoryStage(network_id, max_bytes)
-    else:
+    elif request.param == "jetstream":
         server: NatsServer = request.getfixturevalue("nats_server_factory")()
-        async with opened(JetStreamStage(server, network_id, max_bytes, tmp_path / "copy")) as jetstream:
+        async with opened(JetStreamStage([server], network_id, max_bytes, tmp_path / "copy")) as jetstream:
             yield jetstream
+    else:
+        cluster = NatsCluster(tmp_path / "cluster", "n-contract")
+        try:
+            await cluster.start_async()
+            async with opened(ClusterStage(cluster, network_id, max_bytes, tmp_path / "copy")) as three:
+                yield three
+        finally:
+            cluster.stop()
 
 
 Collect = Callable[..., Awaitable[list[LoggedEvent]]]

@@ -17,7 +17,9 @@ from services.chassis.nats.credentials import Credentials, CredentialSource
 from services.chassis.nats.names import NetworkNames
 from services.chassis.nats.nkey import KeyOf, public_key
 
-LIMITS = AccountLimits(disk_bytes=4 << 30)
+#: A user who may do everything, for tests of something else than rights.
+EVERYTHING = "everything"
+LIMITS = AccountLimits(disk_bytes=1 << 42, streams=1000)
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class SignedUsers:
 
     def rights(self, user: str, seed: bytes) -> NatsUser:
         key = public_key(seed)
+        if user == EVERYTHING:
+            return NatsUser(key, (">",), (">",))
         if user == "authority":
             return authority_user(self.names, key)
         if user == "custodian":
@@ -84,7 +88,7 @@ class SignedUsersServer(NatsServer):
             monitor_port=free_port(),
             store=directory / "store",
             log=directory / "nats.log",
-            max_store_bytes=4 << 30,
+            max_store_bytes=1 << 42,
         )
         super().__init__(directory, config)
         self.users = users

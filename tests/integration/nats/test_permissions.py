@@ -120,12 +120,25 @@ async def test_neither_node_nor_custodian_makes_streams_or_consumers(guarded: Gu
         f"STREAM.DELETE.{stream}",
         f"STREAM.PURGE.{stream}",
         f"STREAM.SNAPSHOT.{stream}",
-        f"STREAM.MSG.GET.{stream}",
+        "STREAM.MSG.GET.OTHER",
+        "DIRECT.GET.OTHER",
         "STREAM.NAMES",
         "INFO",
     ):
         assert await refused(connection, f"$JS.API.{call}", {}), call
     assert len(guarded.faults[user]) == 0, "each refusal reached the call that caused it"
+
+
+async def test_the_newest_directory_is_read_as_nodes_do(guarded: GuardedNetwork) -> None:
+    names = guarded.names
+    await (await JetStreamLog.open(await guarded.connect("authority"), names.membership_stream)).append(
+        names.directory, b"signed"
+    )
+    node = await guarded.connect("node-a")
+    reply = await node.request(f"$JS.API.DIRECT.GET.{names.membership_stream}.{names.directory}", b"")
+    assert reply.payload == b"signed"
+    roster = f"{names.network}.membership.event.roster"
+    assert await refused(node, f"$JS.API.DIRECT.GET.{names.membership_stream}.{roster}")
 
 
 async def test_a_node_does_not_erase(guarded: GuardedNetwork) -> None:
