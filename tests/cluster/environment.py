@@ -1,4 +1,8 @@
-"""The Python environment of the image: what the lock names in one layer, our own distributions in another."""
+"""The Python environment of the image: what the lock names in one layer, our own distributions in another.
+
+The Dockerfile runs this very module (``python -m tests.cluster.environment dependencies|code ROOT``), so that both
+ways to an image give the same files.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,13 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
 from tests.cluster.bytecode import compile_folder
-from tests.cluster.lock import ROOT, Entry
+from tests.cluster.lock import ROOT, Entry, subset
 from tests.cluster.recipe import PREFIX, PROGRAMS, PYTHON, surplus
 
 SITE_PACKAGES: Final = f"{PREFIX}/lib/python3.11/site-packages"
@@ -70,7 +75,7 @@ def _pip_install(root: Path, *what: str) -> None:
     _pip("install", "--root-user-action=ignore", *options, "--prefix", str(target), *what)
 
 
-def build_wheels(work: Path, tree: Path = ROOT) -> list[Path]:
+def build_wheels(work: Path, tree: Path) -> list[Path]:
     """Build both distributions from a copy of the tree: the build writes generated code beside its sources.
 
     Args:
@@ -154,3 +159,19 @@ def with_interpreter(program: bytes) -> bytes:
     if not first.startswith(b"#!") or b"python" not in first:
         return program
     return f"#!{PREFIX}/bin/python".encode() + line_end + rest
+
+
+def main() -> None:
+    """Fill one of the two layers from the tree that this module lies in."""
+    what, root = sys.argv[1:] if len(sys.argv) == 3 else ("", "")
+    with tempfile.TemporaryDirectory() as work:
+        if what == "dependencies":
+            install_locked(subset("run"), Path(root), Path(work))
+        elif what == "code":
+            install_wheels(build_wheels(Path(work), ROOT), Path(root))
+        else:
+            sys.exit("usage: python -m tests.cluster.environment dependencies|code ROOT")
+
+
+if __name__ == "__main__":
+    main()

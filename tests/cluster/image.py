@@ -23,6 +23,8 @@ from tests.cluster.oci import Config, Layer, full_name, pack_layer, write_archiv
 CACHE: Final = Path.home() / ".cache" / "naisho" / "image"
 #: The modules whose text decides what is in a layer.
 _STEPS: Final = ("bytecode", "debian", "environment", "image", "oci", "recipe")
+#: Layers of one name that the cache keeps: those of a few branches.
+_KEPT: Final = 6
 _MEGABYTE: Final = 1_000_000
 
 
@@ -38,15 +40,22 @@ class Image(NamedTuple):
 
 
 def build(
-    out: Path, reference: str, *, labels: Mapping[str, str] | None = None, debug: bool = False, cache: Path = CACHE
+    out: Path,
+    reference: str,
+    *,
+    labels: Mapping[str, str] | None = None,
+    debug: bool = False,
+    tree: Path = ROOT,
+    cache: Path = CACHE,
 ) -> Image:
-    """Build the image from the tree as it is.
+    """Build the image from a checkout as it is.
 
     Args:
         out: the archive to write.
         reference: its name and tag, such as ``naisho:dev``.
         labels: instead of the recipe's own, or beside them. Another label gives another image of the same layers.
         debug: with a shell.
+        tree: the checkout, this one if nothing else is said.
         cache: where packages and layers are kept.
 
     Raises:
@@ -57,13 +66,13 @@ def build(
     if sys.version_info[:2] != (3, 11):
         raise RuntimeError(f"the image's Python is 3.11, and its packages are chosen by this one: {sys.version}")
     full_name(reference)  # a name that is refused after the work would be late
-    layers = (_base(cache, debug=debug), _dependencies(cache), _code(cache))
+    layers = (_base(cache, debug=debug), dependencies_layer(cache, tree), _code(cache, tree))
     config = Config(
         environment=recipe.ENVIRONMENT,
         user=f"{recipe.USER}:{recipe.USER}",
         working_directory=recipe.WORKING_DIRECTORY,
         command=recipe.COMMAND,
-        labels={**recipe.labels(), **(labels or {})},
+        labels={**recipe.labels(tree), **(labels or {})},
     )
     digest = write_archive(out, reference, config, layers)
     return Image(out, full_name(reference), digest, layers)
@@ -79,8 +88,13 @@ def _base(cache: Path, *, debug: bool) -> Layer:
     return _layer(cache, "base", repr(packages), fill)
 
 
-def _dependencies(cache: Path) -> Layer:
-    entries = subset("run")
+def dependencies_layer(cache: Path, tree: Path) -> Layer:
+    """Return the layer with what the lock names, made anew or from the cache.
+
+    Raises:
+        subprocess.CalledProcessError: pip could not install; it has said why on standard error.
+    """
+    entries = subset("run", tree)
 
     def fill(root: Path, work: Path) -> None:
         environment.install_locked(entries, root, work)
@@ -88,19 +102,20 @@ def _dependencies(cache: Path) -> Layer:
     return _layer(cache, "dependencies", "".join(entry.text for entry in entries), fill)
 
 
-def _code(cache: Path) -> Layer:
-    def fill(root: Path, work: Path) -> None:
-        environment.install_wheels(environment.build_wheels(work), root)
-
+def _code(cache: Path, tree: Path) -> Layer:
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "tree"
-        environment.copy_sources(ROOT, copy)
+        copy = Path(folder) / "tree"  # what is digested is what is built, whatever happens to the tree meanwhile
+        environment.copy_sources(tree, copy)
+
+        def fill(root: Path, work: Path) -> None:
+            environment.install_wheels(environment.build_wheels(work, copy), root)
+
         made_of = {
             path.relative_to(copy).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted(copy.rglob("*"))
             if path.is_file()
         }
-    return _layer(cache, "code", repr(made_of), fill)
+        return _layer(cache, "code", repr(made_of), fill)
 
 
 def _layer(cache: Path, name: str, made_of: str, fill: Callable[[Path, Path], None]) -> Layer:
@@ -129,8 +144,18 @@ def _layer(cache: Path, name: str, made_of: str, fill: Callable[[Path, Path], No
             (Path(made) / "kept").write_text(json.dumps(told_of), encoding="utf-8")
             layer.blob.replace(blob)
             (Path(made) / "kept").replace(kept)  # the last: what it tells of is there
+    kept.touch()
+    _forget(folder, name)
     found = json.loads(kept.read_text(encoding="utf-8"))
     return Layer(blob, found["digest"], found["diff_id"], found["size"])
+
+
+def _forget(folder: Path, name: str) -> None:
+    """Remove the layers of one name that were not used for longest."""
+    last = sorted(folder.glob(f"{name}-*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for kept in last[_KEPT:]:
+        kept.unlink(missing_ok=True)
+        kept.with_suffix(".tar.gz").unlink(missing_ok=True)
 
 
 def _label(text: str) -> tuple[str, str]:
@@ -149,10 +174,11 @@ def main() -> None:
     parser.add_argument("reference", help="name and tag, such as naisho:dev")
     parser.add_argument("--debug", action="store_true", help="with a shell (busybox)")
     parser.add_argument("--label", action="append", default=[], type=_label, help="version=..., or any NAME=VALUE")
+    parser.add_argument("--tree", type=Path, default=ROOT, help="another checkout than this one")
     given = parser.parse_args()
     began = time.perf_counter()
     try:
-        image = build(given.out, given.reference, labels=dict(given.label), debug=given.debug)
+        image = build(given.out, given.reference, labels=dict(given.label), debug=given.debug, tree=given.tree)
     except (RuntimeError, ValueError) as error:
         sys.exit(str(error))
     sizes = ", ".join(f"{layer.size / _MEGABYTE:.0f}" for layer in image.layers)

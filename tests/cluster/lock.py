@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-LOCK: Final = ROOT / "requirements" / "lock.txt"
-PROJECTS: Final = (ROOT / "services" / "client" / "pyproject.toml", ROOT / "pyproject.toml")
+LOCK: Final = "requirements/lock.txt"
+#: The SDK's, and that of the services and operators.
+PROJECTS: Final = ("services/client/pyproject.toml", "pyproject.toml")
 #: Named by the metadata of hdrhistogram, which needs them to be built and imports neither.
 BUILD_TOOLS: Final = frozenset({"pbr", "setuptools"})
 
@@ -90,9 +91,9 @@ def closure(lock: str, roots: Collection[str], *, without: Collection[str] = ())
     return [entry for entry in known.values() if entry.name in reached]
 
 
-def wanted_to(purpose: str) -> list[str]:
+def wanted_to(purpose: str, tree: Path = ROOT) -> list[str]:
     """Return the names that our distributions want to ``run`` or to ``build``, without each other."""
-    projects = [tomllib.loads(path.read_text(encoding="utf-8")) for path in PROJECTS]
+    projects = [tomllib.loads((tree / path).read_text(encoding="utf-8")) for path in PROJECTS]
     own = {normal(project["project"]["name"]) for project in projects}
     wanted = [
         requirement
@@ -105,14 +106,14 @@ def wanted_to(purpose: str) -> list[str]:
     return sorted(names - own)
 
 
-def subset(purpose: str) -> list[Entry]:
-    """Return what of our lock is needed to ``run`` or to ``build``.
+def subset(purpose: str, tree: Path = ROOT) -> list[Entry]:
+    """Return what of a checkout's lock is needed to ``run`` it or to ``build`` it.
 
     Raises:
         ValueError: the lock is not one, or lacks something.
     """
     without = BUILD_TOOLS if purpose == "run" else ()
-    return closure(LOCK.read_text(encoding="utf-8"), wanted_to(purpose), without=without)
+    return closure((tree / LOCK).read_text(encoding="utf-8"), wanted_to(purpose, tree), without=without)
 
 
 if __name__ == "__main__":

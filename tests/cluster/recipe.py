@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tomllib
+from pathlib import Path
 from typing import Final
 
-from tests.cluster.lock import PROJECTS
+from tests.cluster.lock import PROJECTS, ROOT
 
 #: The user and the group, by number: Kubernetes refuses a name where it must know that it is not root.
 USER: Final = 10001
@@ -57,9 +58,9 @@ DEBIAN_ALL: Final = (
 DEBIAN_DEBUG: Final = ("busybox-static",)
 
 
-def labels() -> dict[str, str]:
+def labels(tree: Path = ROOT) -> dict[str, str]:
     """Return the image's labels; their version is the distribution's."""
-    project = tomllib.loads(PROJECTS[-1].read_text(encoding="utf-8"))["project"]
+    project = tomllib.loads((tree / PROJECTS[-1]).read_text(encoding="utf-8"))["project"]
     return {
         "org.opencontainers.image.title": "naisho",
         "org.opencontainers.image.description": project["description"],

@@ -1,0 +1,1 @@
+"""The image: what it holds, by either way of building it."""
