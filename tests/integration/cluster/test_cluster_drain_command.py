@@ -61,7 +61,7 @@ async def test_leaving_without_handing_over_must_be_confirmed(server: kmock.Kube
     assert wishes(server) == {}
     answer_with(server, "Skipped", "Drained")
     said = await naisho("drain", NAME, "--skip-drain", "--yes")
-    assert (said.code, "is lost" in said.out) == (0, True)
+    assert (said.code, "without waiting" in said.out) == (0, True)
     assert wishes(server) == {"naisho.dev/drain": "true", "naisho.dev/skip-drain": "true"}
 
 
