@@ -1,0 +1,118 @@
+"""kubectl and helm, awaited."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+#: Longest that one command may take.
+PATIENCE_S = 900.0
+POOL = "naisho"
+
+
+class CommandFailed(Exception):
+    """A command ended with an error; the text says which and what it said."""
+
+
+async def command(*arguments: str, patience_s: float = PATIENCE_S) -> str:
+    """Run a command and return what it says."""
+    process = await asyncio.create_subprocess_exec(
+        *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        async with asyncio.timeout(patience_s):
+            out, err = await process.communicate()
+    except BaseException:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+        raise
+    if process.returncode:
+        raise CommandFailed(f"{' '.join(arguments)}: {err.decode()[-2000:]}")
+    return out.decode()
+
+
+@dataclass(frozen=True)
+class Installed:
+    """One release in one namespace.
+
+    Attributes:
+        namespace: where it is.
+        chart: the chart's folder.
+        release: its name, and its pool's.
+    """
+
+    namespace: str
+    chart: Path
+    release: str = POOL
+
+    async def kubectl(self, *arguments: str) -> str:
+        """Run kubectl in the namespace."""
+        return await command("kubectl", "--namespace", self.namespace, *arguments)
+
+    async def get(self, *what: str) -> Any:
+        """Return objects as the API server tells them."""
+        return json.loads(await self.kubectl("get", *what, "--output", "json"))
+
+    async def helm(self, *arguments: str) -> str:
+        """Run helm in the namespace."""
+        return await command("helm", "--namespace", self.namespace, *arguments)
+
+    async def install(self, image: str, *, wait: bool = True) -> None:
+        """Install, or bring to another image."""
+        repository, _, tag = image.rpartition(":")
+        values = ("--set", f"image.repository={repository}", "--set", f"image.tag={tag}", "--set", "crds.create=false")
+        waiting = ("--wait", "--timeout", "10m") if wait else ()
+        await self.helm("upgrade", "--install", self.release, str(self.chart), *values, *waiting)
+
+    async def pool(self) -> dict[str, Any]:
+        """Return the NodePool."""
+        pool: dict[str, Any] = await self.get("nodepool", self.release)
+        return pool
+
+    async def until(self, what: str, holds: Callable[[], Any], *, patience_s: float = PATIENCE_S) -> None:
+        """Wait until an awaitable condition holds; failing calls count as not holding."""
+        said = ""
+        try:
+            async with asyncio.timeout(patience_s):
+                while True:
+                    try:
+                        if await holds():
+                            return
+                    except CommandFailed as error:
+                        said = str(error)
+                    await asyncio.sleep(0.5)
+        except TimeoutError:
+            raise CommandFailed(f"not within {patience_s:.0f} s: {what}. {said}") from None
+
+    async def whole(self) -> bool:
+        """Tell whether everything is as it should be: pool, nodes, log, custodian, operator."""
+        pool, sets, deployment = await asyncio.gather(
+            self.pool(), self.get("statefulsets"), self.get("deployment", f"{self.release}-operator")
+        )
+        if not well(pool):
+            return False
+        complete = all(
+            (item.get("status") or {}).get("readyReplicas", 0) == item["spec"]["replicas"]
+            and (item.get("status") or {}).get("updatedReplicas", 0) == item["spec"]["replicas"]
+            for item in sets["items"]
+        )
+        ready = (deployment.get("status") or {}).get("readyReplicas", 0)
+        return complete and ready == deployment["spec"]["replicas"]
+
+
+def well(pool: dict[str, Any]) -> bool:
+    """Tell whether a NodePool says of its present spec that all is done and well."""
+    status = pool.get("status") or {}
+    conditions = {condition["type"]: condition for condition in status.get("conditions") or ()}
+    return (
+        status.get("observedGeneration") == pool["metadata"]["generation"]
+        and conditions.get("Ready", {}).get("status") == "True"
+        and conditions.get("Progressing", {}).get("status") == "False"
+        and conditions.get("Degraded", {}).get("status") == "False"
+        and status.get("updatedReplicas") == status.get("replicas") == pool["spec"]["replicas"]
+    )

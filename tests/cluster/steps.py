@@ -1,0 +1,119 @@
+"""What is done to an installed network while it is under load. Each step returns once it has been done to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from tests.cluster.kubectl import Installed
+
+#: How long the operator is away in the middle of a drain.
+AWAY_S = 120.0
+
+
+class Step(NamedTuple):
+    """One of them."""
+
+    name: str
+    do: Callable[[Installed], Awaitable[None]]
+
+
+def scale(replicas: int) -> Step:
+    """Change the number of nodes."""
+
+    async def do(network: Installed) -> None:
+        await network.kubectl("scale", "nodepool", network.release, f"--replicas={replicas}")
+
+    return Step(f"scale to {replicas}", do)
+
+
+async def drain_in_the_middle(network: Installed) -> None:
+    """Let a node leave that is neither the first nor the last."""
+    node = await _middle(network)
+    await network.kubectl("annotate", "servicenode", node, "naisho.dev/drain=true")
+    await network.until(f"{node} has left", lambda: _gone(network, "servicenode", node))
+
+
+async def delete_a_pod(network: Installed) -> None:
+    """End a node's pod."""
+    await network.kubectl("delete", "pod", f"{await _middle(network)}-0", "--wait=true")
+
+
+async def delete_a_pod_with_its_volume(network: Installed) -> None:
+    """End a node's pod, and take what it stored."""
+    node = await _middle(network)
+    await network.kubectl("delete", "persistentvolumeclaim", f"data-{node}-0", "--wait=false")
+    await network.kubectl("delete", "pod", f"{node}-0", "--wait=true")
+    await network.until(f"{node} has another volume", lambda: _bound(network, f"data-{node}-0"))
+
+
+async def restart_nats(network: Installed) -> None:
+    """End the log's servers one by one, each once the one before is ready again."""
+    for number in range(3):
+        pod = f"{network.release}-nats-{number}"
+        await network.kubectl("delete", "pod", pod, "--wait=true")
+        await network.until(f"{pod} is ready", lambda pod=pod: _ready(network, pod))  # type: ignore[misc]  # bound early
+
+
+async def kill_the_operator_in_a_drain(network: Installed) -> None:
+    """Let a node leave, and end the operator before it has left; bring the operator back later."""
+    node = await _middle(network)
+    deployment = f"deployment/{network.release}-operator"
+    await network.kubectl("annotate", "servicenode", node, "naisho.dev/drain=true")
+    await network.kubectl("scale", deployment, "--replicas=0")
+    pods = ("pods", "--selector", "app.kubernetes.io/component=operator")
+    for pod in (await network.get(*pods))["items"]:
+        await network.kubectl("delete", "pod", pod["metadata"]["name"], "--grace-period=0", "--force")
+    await asyncio.sleep(AWAY_S)
+    await network.kubectl("scale", deployment, "--replicas=1")
+    await network.until(f"{node} has left", lambda: _gone(network, "servicenode", node))
+
+
+def upgrade(image: str) -> Step:
+    """Bring everything to another image."""
+
+    async def do(network: Installed) -> None:
+        await network.install(image)
+
+    return Step("upgrade to another image tag", do)
+
+
+def install_again(image: str) -> Step:
+    """Uninstall, see that nothing but keys and volumes is left, and install again on them."""
+
+    async def do(network: Installed) -> None:
+        await network.helm("uninstall", network.release, "--wait", "--timeout", "5m")
+        await network.until("no pod is left", lambda: _none(network, "pods"))
+        await network.until("no service node is left", lambda: _none(network, "servicenodes"))
+        await network.install(image)
+
+    return Step("uninstall, install again", do)
+
+
+async def _middle(network: Installed) -> str:
+    nodes = (await network.get("servicenodes"))["items"]
+    staying = sorted(
+        (item for item in nodes if item["spec"]["desired"] == "Active"), key=lambda item: int(item["spec"]["ordinal"])
+    )
+    return str(staying[len(staying) // 2]["metadata"]["name"])
+
+
+async def _gone(network: Installed, kind: str, name: str) -> bool:
+    return not (await network.kubectl("get", kind, name, "--ignore-not-found")).strip()
+
+
+async def _none(network: Installed, kind: str) -> bool:
+    return not (await network.get(kind))["items"]
+
+
+async def _bound(network: Installed, claim: str) -> bool:
+    found = await network.get("persistentvolumeclaim", claim)
+    return found["status"]["phase"] == "Bound" and "deletionTimestamp" not in found["metadata"]
+
+
+async def _ready(network: Installed, pod: str) -> bool:
+    found = await network.get("pod", pod)
+    return any(
+        condition["type"] == "Ready" and condition["status"] == "True" for condition in found["status"]["conditions"]
+    )
