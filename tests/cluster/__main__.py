@@ -1,4 +1,4 @@
-"""The cluster test: ``python -m tests.cluster``; needs a Kubernetes whose Service addresses can be reached from here."""
+"""The cluster test, ``python -m tests.cluster``: needs a Kubernetes whose Services can be reached from here."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ class Installed:
             for item in sets["items"]
         )
         ready = (deployment.get("status") or {}).get("readyReplicas", 0)
-        return complete and ready == deployment["spec"]["replicas"]
+        return complete and bool(ready == deployment["spec"]["replicas"])
 
 
 def well(pool: dict[str, Any]) -> bool:

@@ -11,10 +11,10 @@ from typing import Any
 HEADER = """\
 # What an installed network bears
 
-`make cluster-test` on a real Kubernetes ({version}; {machine}), {when}. The network is what `helm install` gives: fifteen
-nodes, three NATS servers, operator and custodian, all from one image. Load: {load}.
-*Whole* means that every pod is ready and of the newest template, and every node active and level with the log. After each
-step every acknowledged message is read back from every member of its swarm while the load goes on.
+`make cluster-test` on a real Kubernetes ({version}; {machine}), {when}. The network is what `helm install` gives:
+fifteen nodes, three NATS servers, operator and custodian, all from one image. Load: {load}.
+*Whole* means that every pod is ready and of the newest template, and every node active and level with the log. After
+each step every acknowledged message is read back from every member of its swarm while the load goes on.
 
 """
 COLUMNS = (

@@ -1,4 +1,4 @@
-"""The whole trial: install, talk, and then one accident after the other under load, each checked to the last message."""
+"""The whole trial: install, talk, then one accident after the other under load, each checked to the last message."""
 
 from __future__ import annotations
 
