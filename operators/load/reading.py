@@ -35,6 +35,8 @@ MOST_SILENCES = 3
 PAUSE_SECONDS = 1.0
 #: For a member that says that it is busy; after so many times it counts as silent.
 BUSY_PAUSE, BUSY_TRIES = 1.0, 3
+#: Of one mailbox; a full one has a quarter of them.
+MOST_PAGES = 200
 BUSY = frozenset({429, 503})
 OK = 200
 
@@ -109,7 +111,7 @@ class Reading:
         """Return the hashes of all messages that a member has of a mailbox; ``None`` if it does not say."""
         listed: set[str] = set()
         after = ""
-        while True:
+        for _ in range(MOST_PAGES):
             page = await self._page(owner, member, after)
             if page is None:
                 return None
@@ -120,6 +122,7 @@ class Reading:
             if not page.more or last == after:
                 return listed
             after = last
+        return None
 
     async def _page(self, owner: Simulated, member: Node, after: str) -> Listing | None:
         for _ in range(BUSY_TRIES):
