@@ -99,29 +99,34 @@ class NatsCluster:
         self.users = SignedUsers.make(NetworkNames(network_id))
         self.tls = directory / "tls"
         TestAuthority.make().write(self.tls)
-        ports = [_free_ports() for _ in range(SERVERS)]
-        self.servers = [self._member(directory / f"nats-{number}", ports, number) for number in range(SERVERS)]
+        self._routes = [free_port() for _ in range(SERVERS)]
+        self.servers = [
+            self._member(directory / f"nats-{number}", port, self.tls) for number, port in enumerate(self._routes)
+        ]
 
-    def _member(self, folder: Path, ports: list[tuple[int, int, int]], number: int) -> MemberServer:
+    def another(self, folder: Path) -> MemberServer:
+        """Return a server that would be a member, with a folder of its own for certificates."""
+        return self._member(folder, free_port(), folder / "tls")
+
+    def _member(self, folder: Path, port: int, tls: Path) -> MemberServer:
         folder.mkdir()
         trust = folder / "auth.conf"
         trust.write_text(self.users.trust)
-        client, monitor, route = ports[number]
         return MemberServer(
             folder,
             ClusterMember(
                 config=NatsConfig(
-                    server_name=f"nats-{number}",
-                    port=client,
-                    monitor_port=monitor,
+                    server_name=folder.name,
+                    port=free_port(),
+                    monitor_port=free_port(),
                     store=folder / "store",
                     log=folder / "nats.log",
                     max_store_bytes=1 << 42,
                 ),
                 cluster=self.users.names.network,
-                port=route,
-                routes=[route for _, _, route in ports],
-                tls=self.tls,
+                port=port,
+                routes=self._routes,
+                tls=tls,
                 trust=trust,
             ),
         )
@@ -183,7 +188,3 @@ class NatsCluster:
             tls=trust_in(self.tls / "ca.crt"),
             **changes,
         )
-
-
-def _free_ports() -> tuple[int, int, int]:
-    return free_port(), free_port(), free_port()
