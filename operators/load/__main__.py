@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import resource
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from operators.load.running import LoadRun
 from operators.load.tally import encode
 
 TICK_SECONDS = 1.0
+#: Files and connections open at once, if the machine lets us.
+MOST_FILES = 65_536
 
 
 def tell(**document: Any) -> None:
@@ -28,8 +31,16 @@ def tell(**document: Any) -> None:
     sys.stdout.flush()
 
 
+def allow_connections() -> None:
+    """Take as many open files as this process may have: too few would look like nodes that cannot be reached."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
 async def work() -> int:
     """Carry out one job; return the exit code."""
+    allow_connections()
     reader = asyncio.StreamReader(limit=LONGEST_LINE)
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)

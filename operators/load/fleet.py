@@ -148,10 +148,13 @@ class Fleet:
 
     async def _hear(self, process: asyncio.subprocess.Process) -> dict[str, Any]:
         assert process.stdout is not None
-        line = await process.stdout.readline()
+        try:
+            line = await process.stdout.readline()
+            heard: dict[str, Any] = json.loads(line) if line else {}
+        except ValueError as error:
+            raise GeneratorFailed("a generating process said something unreadable") from error
         if not line:
             raise GeneratorFailed(f"a generating process ended with status {await process.wait()}")
-        heard: dict[str, Any] = json.loads(line)
         return heard
 
     def _order(self, process: asyncio.subprocess.Process, document: dict[str, Any]) -> None:

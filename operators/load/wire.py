@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Well below the minute after which nodes close idle connections.
 IDLE_SECONDS: Final = 20.0
+#: Kept for each node; further ones are closed once they are not needed.
+MOST_IDLE: Final = 64
 _LONGEST_HEAD: Final = 16 * 1024
 _HEAD: Final = re.compile(rb"HTTP/1\.[01] (\d{3})[^\r\n]*\r\n")
 _LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,9})[ \t]*\r\n", re.IGNORECASE)
@@ -140,9 +142,10 @@ class LeanTransport(NodeTransport):
         except TimeoutError:
             raise Silent("no whole answer in time") from None
         finally:
-            if connection.reusable:
+            kept = self._idle.setdefault(place, [])
+            if connection.reusable and len(kept) < MOST_IDLE:
                 connection.idle_since = time.monotonic()
-                self._idle.setdefault(place, []).append(connection)
+                kept.append(connection)
             else:
                 self._drop(connection)
         return answer

@@ -14,12 +14,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from click.testing import CliRunner
 
 from naisho.cli.context import CliContext
 from naisho.texts import Texts
 from operators.load.command import load
+from operators.load.errors import GeneratorFailed, NotJoined
+from operators.load.fleet import Fleet
+from operators.load.jobs import Job, divide
 from operators.load.mix import Mix, Operation
 from operators.load.outcomes import Outcome
 from operators.load.plan import Plan
@@ -127,6 +131,28 @@ def test_the_command_says_what_it_came_to_and_fails_on_a_bound(network: RunningN
 )
 def test_options_that_say_nothing_are_a_wrong_call(network: RunningNetwork, options: Sequence[str]) -> None:
     assert call(network, *options)[0] == 2
+
+
+async def test_a_generating_process_that_dies_fails_the_run_and_leaves_nobody_behind(network: RunningNetwork) -> None:
+    wanted = Load(Plan.steady(5, 60), accounts=4, onion=False)
+    jobs = [Job(str(network.network_file), part) for part in divide(wanted, 2)]
+    async with Fleet.launch(jobs) as fleet:
+        await fleet.ready()
+        pids = fleet.pids
+        ticked = asyncio.Event()
+        running = asyncio.create_task(fleet.run(ticked.set))
+        await ticked.wait()
+        os.kill(pids[0], signal.SIGKILL)
+        with pytest.raises(GeneratorFailed, match="status -9"):
+            await running
+        fleet.stop()
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+
+
+async def test_a_network_file_that_says_nothing_is_told_by_who_reads_it(tmp_path: Path) -> None:
+    async with Fleet.launch([Job(str(tmp_path / "no.json"), Load(Plan.steady(5, 60)))]) as fleet:
+        with pytest.raises(NotJoined, match=r"no\.json"):
+            await fleet.ready()
 
 
 STARTED = """
