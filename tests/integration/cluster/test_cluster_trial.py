@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,10 +16,10 @@ import pytest
 from naisho import Client, Unsent
 from naisho.errors import SwarmError
 from naisho.testing import FakeNetwork, Fault
-from operators.cluster import trial_act
+from operators.cluster import trial_act, trial_message
 from operators.cluster.errors import TrialFailed
 from operators.cluster.trial_message import HOPS, WORDS, Opener, Trial
-from operators.trial.talk import NothingArrived, next_event
+from operators.trial.talk import NothingArrived, describe_path, next_event
 from tests.integration.cluster.calling import Naisho
 
 STEPS = ["path", "path", "send", "read", "unsend", "forget"]
@@ -79,6 +80,28 @@ async def test_a_text_that_stays_with_the_reader_fails(opener: Opener, monkeypat
 
     monkeypatch.setattr(Client, "history", keep)
     with pytest.raises(TrialFailed, match=r"forget.*still has the text"):
+        await Trial(lambda _step: None).run(opener, 30.0)
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [({"hops": [{"node": "a"}, {"node": "b"}, {"node": "a"}]}, "2 different nodes"), ({"light": "yellow"}, "yellow")],
+)
+async def test_a_path_that_is_short_or_not_proven_fails(
+    opener: Opener, monkeypatch: pytest.MonkeyPatch, changed: dict[str, Any], why: str
+) -> None:
+    monkeypatch.setattr(trial_message, "describe_path", lambda status: {**describe_path(status), **changed})
+    with pytest.raises(TrialFailed, match=f"path.*{why}"):
+        await Trial(lambda _step: None).run(opener, 30.0)
+
+
+async def test_another_message_that_is_taken_back_fails(opener: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def another(client: Client, kind: Any) -> Any:
+        event = await next_event(client, kind)
+        return replace(event, sent_ms=event.sent_ms + 1) if isinstance(event, Unsent) else event
+
+    monkeypatch.setattr(trial_message, "next_event", another)
+    with pytest.raises(TrialFailed, match=r"forget.*another message was taken back"):
         await Trial(lambda _step: None).run(opener, 30.0)
 
 
