@@ -19,7 +19,8 @@ WORKDIR /tree
 COPY requirements/lock.txt requirements/
 COPY services/client/pyproject.toml services/client/
 COPY pyproject.toml ./
-COPY tests/cluster/ tests/cluster/
+COPY tests/cluster/__init__.py tests/cluster/bytecode.py tests/cluster/environment.py tests/cluster/lock.py \
+     tests/cluster/recipe.py tests/cluster/
 RUN python3.11 -m tests.cluster.lock build >/build.txt \
     && python3.11 -m venv /build \
     && /build/bin/pip install --no-cache-dir --no-deps --require-hashes --requirement /build.txt

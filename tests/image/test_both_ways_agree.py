@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 from tests.cluster import environment, recipe
-from tests.image.dockerfile import ours
+from tests.image.dockerfile import ROOT, ours
 
 
 def test_environment_variables() -> None:
@@ -60,5 +61,16 @@ def test_the_files_of_both_layers_are_made_by_the_same_module_from_the_same_sour
     assert "/build/bin/python -m tests.cluster.environment code /code" in runs
     assert any(run.startswith("python3.11 -m tests.cluster.lock build >/build.txt") for run in runs)
     sources = {word.rstrip("/") for copy in build.all("COPY") for word in copy.words[:-1]}
-    recipe_itself = {"requirements/lock.txt", "services/client/pyproject.toml", "tests/cluster"}
-    assert sources - recipe_itself == set(environment.SOURCES)
+    recipe_itself = {f"tests/cluster/{name}.py" for name in ("__init__", "bytecode", "environment", "lock", "recipe")}
+    assert sources - recipe_itself - {"requirements/lock.txt", "services/client/pyproject.toml"} == set(
+        environment.SOURCES
+    )
+    assert recipe_itself <= sources
+
+
+def test_what_the_build_stage_runs_needs_no_module_that_it_does_not_copy() -> None:
+    copied = {Path(word).stem for copy in ours()[0].all("COPY") for word in copy.words if word.startswith("tests/")}
+    for name in ("environment", "lock", "bytecode", "recipe"):
+        text = (ROOT / "tests" / "cluster" / f"{name}.py").read_text(encoding="utf-8")
+        assert set(re.findall(r"^from tests\.cluster\.(\w+) import", text, re.MULTILINE)) <= copied
+        assert not re.search(r"^from tests\.cluster import", text, re.MULTILINE)

@@ -77,6 +77,7 @@ def test_the_digests_are_those_of_the_bytes(tmp_path: Path) -> None:
     plain = gzip.decompress(packed)
     assert layer.digest == hashlib.sha256(packed).hexdigest()
     assert (layer.diff_id, layer.size) == (hashlib.sha256(plain).hexdigest(), len(plain))
+    assert packed[3:8] == bytes(5)  # neither a name nor a time in the header
 
 
 def test_what_no_image_should_hold_is_refused(tmp_path: Path) -> None:
