@@ -22,8 +22,10 @@ from services.swarm.settings import NatsUserSettings
 _PATIENCE_S: Final = 30.0
 _PAUSE_S: Final = 0.1
 
-#: Many nodes may replay at the same time in one process: what each holds of its log in memory stays small.
-_FOLLOWER: Final = FollowerBounds(window=2048, pull_bytes=2 * 1024 * 1024)
+#: Many nodes may replay at the same time in one process: what each holds of its log in memory stays small. Where a
+#: cluster's server ends that led a follower's consumer, nothing but the lack of heartbeats tells of it, and requests
+#: wait meanwhile.
+_FOLLOWER: Final = FollowerBounds(window=2048, pull_bytes=2 * 1024 * 1024, heartbeat_s=0.5)
 
 T = TypeVar("T")
 
