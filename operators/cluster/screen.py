@@ -47,12 +47,12 @@ def _pool_screen(texts: Texts, pool: Mapping[str, Any]) -> Panel:
         Text(),
         _conditions(texts, pool["conditions"]),
     ]
+    if pool["drains"]:
+        parts += [Text(), _drains(texts, pool["drains"])]
     if pool["swarms"]:
         parts += [Text(), _swarms(texts, pool["swarms"])]
     if pool["nodes"]:
         parts += [Text(), _nodes(texts, pool["nodes"])]
-    if pool["drains"]:
-        parts += [Text(), _drains(texts, pool["drains"])]
     title = texts("screen.well" if pool["well"] else "screen.not_well", pool=pool["name"])
     return Panel(Group(*parts), title=title, border_style="green" if pool["well"] else "red", expand=False)
 
