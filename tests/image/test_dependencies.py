@@ -9,7 +9,7 @@ import pytest
 from tests.cluster import environment, recipe
 from tests.cluster.oci import Layer
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]  # the first fills the cache, maybe on a busy machine
 
 
 def test_it_holds_an_environment_and_nothing_else(dependencies: Layer) -> None:

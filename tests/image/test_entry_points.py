@@ -13,7 +13,7 @@ from tests.cluster import recipe
 from tests.cluster.lock import BUILD_TOOLS, ROOT, normal, subset
 from tests.image.conftest import Installed
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]  # the first fills the cache, maybe on a busy machine
 
 DECISION = ROOT / "docs" / "adr" / "0014-on-kubernetes.md"
 #: Exit code of a service whose settings cannot be used.

@@ -12,7 +12,7 @@ from tests.cluster import debian, environment, image, recipe
 from tests.cluster.lock import subset
 from tests.cluster.oci import Layer, pack_layer
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]  # the first fills the cache, maybe on a busy machine
 
 needs_apt = pytest.mark.skipif(shutil.which("apt-get") is None, reason="the base is made of Debian packages")
 
