@@ -69,15 +69,21 @@ class Cluster:
         api.timeout = TIMEOUT_S
         return cls(api, namespace)
 
+    async def close(self) -> None:
+        """Close all connections; a further call would open new ones."""
+        if (session := self._api._session) is not None:  # noqa: SLF001 - the library has no way to close it
+            await session.aclose()
+
     async def get(self, kind: Kind, name: str) -> Manifest | None:
         """Return an object, or ``None`` if there is none."""
         return await self._call("get", kind, "GET", name)
 
     async def list(self, kind: Kind, selector: str = "") -> list[Manifest]:
-        """Return all objects with these labels."""
+        """Return all objects with these labels, each with its kind: items of a list do not say it themselves."""
         answer = await self._call("list", kind, "GET", params={"labelSelector": selector} if selector else {})
         assert answer is not None
-        return cast("list[Manifest]", answer["items"])
+        typed = {"apiVersion": kind.api, "kind": answer["kind"].removesuffix("List")}
+        return [typed | item for item in answer["items"]]
 
     async def create(self, kind: Kind, manifest: Manifest) -> Manifest:
         """Make an object.

@@ -66,6 +66,7 @@ class OperatorService:
         now = clock.monotonic()
         self._pulse = Pulse(now, now, now)
         self._leadership: Leadership | None = None
+        self._cluster: Cluster | None = None
         self._authority_shown = False
         self._users: dict[str, User] = {}
         self._telemetry = TelemetryEndpoint(
@@ -93,13 +94,15 @@ class OperatorService:
             with contextlib.suppress(KubeError, TimeoutError):
                 async with asyncio.timeout(_RETRY_S):
                     await self._leadership.release()
+        if self._cluster is not None:
+            await self._cluster.close()
         await self._telemetry.close()
         self.metrics.close()
         self._authority_metrics.close()
 
     async def _work(self) -> None:
         settings = self._settings
-        cluster = await self._connect()
+        self._cluster = cluster = await self._connect()
         site = Site(
             settings.install, settings.release or settings.install, settings.namespace, settings.image,
             settings.image_pull_policy, settings.image_pull_secrets, nats_servers=settings.nats.servers,
