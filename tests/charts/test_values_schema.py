@@ -58,6 +58,22 @@ def test_helm_itself_refuses(helm: Path) -> None:
     assert "'': additional properties 'surprise' not allowed" in str(refused.value), "one by one is tedious"
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"podLabels": {"app.kubernetes.io/component": "other"}},  # selectors would no longer find the pod
+        {"nats": {"storage": {"size": 21474836480}}},  # helm turns it into 2.147483648e+10
+        {"nats": {"replicas": 2}},
+        {"pool": {"exposure": {"type": "Ingress"}}},
+        {"pool": {"settings": {"onion": {"rate.burst": 900}}}},
+        {"streams": {"mail": "8 GB"}},
+        {"fullnameOverride": "Capital"},
+    ],
+)
+def test_values_that_would_do_harm_are_refused(given: dict[str, Any]) -> None:
+    assert not jsonschema.Draft7Validator(_SCHEMA).is_valid(given)
+
+
 def test_every_switch_is_tried_in_some_situation() -> None:
     """A value that no situation changes from what is usual is rendered by no test."""
     usual = read(CHART / "values.yaml")
