@@ -7,6 +7,7 @@ import gc
 import json
 import resource
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,7 @@ async def work() -> int:
 
 async def carry_out(run: LoadRun, job: Job, orders: asyncio.StreamReader) -> None:
     """Run until the plan is carried out or an order to stop comes, then check, and tell what came of it."""
+    used = time.process_time()
     ticking = asyncio.create_task(tick_for_ever(run))
     finished = asyncio.create_task(run.finished())
     stopped = asyncio.create_task(orders.readline())  # an order to stop, or the end of who gave orders
@@ -72,7 +74,7 @@ async def carry_out(run: LoadRun, job: Job, orders: asyncio.StreamReader) -> Non
         else:
             await run.stop()
             await finished
-        seconds = run.seconds
+        seconds, used = run.seconds, time.process_time() - used
     finally:
         for task in (ticking, finished, stopped):
             task.cancel()
@@ -81,7 +83,8 @@ async def carry_out(run: LoadRun, job: Job, orders: asyncio.StreamReader) -> Non
     if job.check:
         tell(checking=True)
         findings = (await run.verify(patience_s=job.patience_s)).document()
-    result = {"seconds": seconds, "complete": complete, "tally": encode(run.tally), "findings": findings}
+    result: dict[str, Any] = {"seconds": seconds, "cpu_s": used, "complete": complete}
+    result |= {"tally": encode(run.tally), "findings": findings}
     tell(result=result | network_of(run))
 
 

@@ -86,6 +86,7 @@ def _facts(came_to: Collected, began_ms: int, options: Mapping[str, Any]) -> Fac
         nodes=came_to.nodes,
         began_ms=began_ms,
         seconds=came_to.seconds,
+        cpu_s=came_to.cpu_s,
         complete=came_to.complete,
         options=options,
     )

@@ -31,12 +31,18 @@ END_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What all processes together came to."""
+    """What all processes together came to.
+
+    Attributes:
+        cpu_s: what each process used of its core while it made the load.
+
+    """
 
     network: str
     grade: str
     nodes: int
     seconds: float
+    cpu_s: tuple[float, ...]
     complete: bool
     tally: Tally
     findings: Findings | None
@@ -187,6 +193,7 @@ def _collect(results: Sequence[dict[str, Any]]) -> Collected:
         grade=first["grade"],
         nodes=first["nodes"],
         seconds=max(result["seconds"] for result in results),
+        cpu_s=tuple(result["cpu_s"] for result in results),
         complete=all(result["complete"] for result in results),
         tally=counted,
         findings=findings,

@@ -97,9 +97,12 @@ class Ledger:
         return list(self._mailboxes.get(mailbox, {}).values())
 
     def stored(self, mailbox: int, message_hash: str, expiry_ms: int, now_ms: int) -> Entry:
-        """A store was acknowledged."""
-        entry = Entry(mailbox, message_hash, expiry_ms, now_ms)
-        self._mailboxes.setdefault(mailbox, {})[message_hash] = entry
+        """A store was acknowledged; of the same message stored again the later expiry counts."""
+        entries = self._mailboxes.setdefault(mailbox, {})
+        if (known := entries.get(message_hash)) is not None:
+            self._withdraw(known)
+            expiry_ms = max(expiry_ms, known.expiry_ms if known.state is State.KEPT else 0)
+        entry = entries[message_hash] = Entry(mailbox, message_hash, expiry_ms, now_ms)
         self.acknowledged += 1
         self._offer(entry)
         return entry

@@ -19,6 +19,8 @@ from operators.load.report import number
 
 #: Where nobody sees a bar move, a line is written so often.
 LINE_SECONDS = 10.0
+#: Share of its core beyond which a generating process may be what limits the rate.
+TOO_BUSY = 0.8
 
 
 class Shown(Protocol):
@@ -109,6 +111,8 @@ def summary(texts: Texts, twin: Mapping[str, Any]) -> Table:
     else:
         keys = ("messages", "copies", "deletions", "lost", "undone_deletions", "unread_messages")
         table.add_row(texts("screen.check"), texts("screen.checked", **{key: number(check[key]) for key in keys}))
+    if twin["generator"]["busiest"] > TOO_BUSY:
+        table.add_row(texts("screen.generator"), texts("screen.busy", share=round(twin["generator"]["busiest"] * 100)))
     verdict = twin["verdict"]
     said = [texts("screen.passed")] if verdict["passed"] else [texts(f"reasons.{name}") for name in verdict["reasons"]]
     table.add_row(texts("screen.verdict"), "\n".join(said), style="green" if verdict["passed"] else "red")

@@ -7,7 +7,7 @@ The report is made from this document alone, so its numbers are the same. The sc
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -43,6 +43,7 @@ class Facts:
         nodes: how many nodes the directory listed at the end.
         began_ms: Unix ms.
         seconds: from the first arrival to the last answer.
+        cpu_s: what each generating process used of its core meanwhile.
         complete: the whole plan was carried out.
         options: as they were given, for people.
 
@@ -53,6 +54,7 @@ class Facts:
     nodes: int
     began_ms: int
     seconds: float
+    cpu_s: Sequence[float]
     complete: bool
     options: Mapping[str, Any]
 
@@ -84,6 +86,7 @@ def document(
         "complete": facts.complete,
         "options": dict(facts.options),
         "totals": _totals(tally, min(facts.seconds, plan.seconds) or 1.0),
+        "generator": _generator(facts, tally.total("offered")),
         "latency_ms": tally.latency().summary(),
         "late_ms": tally.late.summary(),
         "operations": {str(name): _operation(each) for name, each in tally.operations.items()},
@@ -106,6 +109,15 @@ def _totals(tally: Tally, seconds: float) -> dict[str, Any]:
         "offered_rate": round(offered / seconds, 2),
         "achieved_rate": round(done / seconds, 2),
         "tries": tally.tries,
+    }
+
+
+def _generator(facts: Facts, offered: int) -> dict[str, Any]:
+    """Return what making the load cost; a process that is busy all the time is what was measured, not the network."""
+    return {
+        "processes": len(facts.cpu_s),
+        "us_per_request": round(sum(facts.cpu_s) / offered * 1e6, 1) if offered else None,
+        "busiest": round(max(facts.cpu_s, default=0.0) / facts.seconds, 3) if facts.seconds else 0.0,
     }
 
 

@@ -42,6 +42,20 @@ def test_a_deletion_binds_only_once_it_is_acknowledged() -> None:
     assert (ledger.acknowledged, ledger.deleted, entry.deleted_ms) == (1, 1, NOW + 5)
 
 
+def test_the_same_message_stored_again_is_one_message_with_the_later_expiry() -> None:
+    ledger = Ledger()
+    ledger.stored(0, "hash", LATER, NOW)
+    again = ledger.stored(0, "hash", NOW + 5_000, NOW + 1)
+    assert ledger.of(0) == [again]
+    assert again.expiry_ms == LATER
+    ledger.deleting(again)
+    assert ledger.draw(Random(1), NOW) is None
+    ledger.gone(again, NOW + 2)
+    risen = ledger.stored(0, "hash", NOW + 5_000, NOW + 3)
+    assert risen.due(NOW)
+    assert risen.expiry_ms == NOW + 5_000
+
+
 def test_only_what_is_owed_is_drawn() -> None:
     ledger, random = Ledger(), Random(1)
     assert ledger.draw(random, NOW) is None
@@ -61,9 +75,9 @@ STEPS = st.lists(st.tuples(st.sampled_from(["store", "delete", "spare", "gone", 
 def test_what_may_be_drawn_is_what_is_kept_whatever_happens(steps: list[tuple[str, int]]) -> None:
     ledger, random, now = Ledger(), Random(2), NOW
     entries: list[Entry] = []
-    for step, number in steps:
+    for at, (step, number) in enumerate(steps):
         if step == "store":
-            entries.append(ledger.stored(number % 4, f"hash {len(entries)}", now + 5_000 + number * 1_000, now))
+            entries.append(ledger.stored(number % 4, f"hash {at}", now + 5_000 + number * 1_000, now))
         elif step == "forget":
             now += number * 100
             ledger.forget_expired(now)

@@ -28,7 +28,16 @@ ENGLISH = catalogs.load("en")
 
 
 def facts() -> twin.Facts:
-    return twin.Facts("net-1 <b>", "single-operator", 15, 1_795_000_000_000, 20.5, complete=True, options={"rate": 15})
+    return twin.Facts(
+        "net-1 <b>",
+        "single-operator",
+        15,
+        1_795_000_000_000,
+        20.5,
+        cpu_s=(0.1, 0.3),
+        complete=True,
+        options={"rate": 15},
+    )
 
 
 def tally() -> Tally:
@@ -142,6 +151,7 @@ def test_the_twin_adds_up() -> None:
     assert {kind: sum(counts) for kind, counts in series["errors"].items()} == made["errors"]
     assert {len(values) for name, values in series.items() if isinstance(values, list)} == {len(series["at_s"])}
     assert sum(swarm["share"] for swarm in made["swarms"].values()) == pytest.approx(1, abs=1e-3)
+    assert made["generator"] == {"processes": 2, "us_per_request": 2000.0, "busiest": 0.015}
     assert made["resources"]["load"]["cpu_percent"] == [None, 50.0, 50.0, 50.0, 50.0]
 
 
