@@ -48,7 +48,14 @@ PLANTS = {
         Plant("operators.membership.listening", "operators.membership.ledger"),
         Plant("operators.membership.streams", "operators.membership.authority"),
         Plant("operators.membership.domain.life", "operators.membership.record"),
+        Plant("operators.membership.kube.cluster", "operators.membership.standalone"),
+        Plant("operators.membership.manifests.node", "operators.membership.kube.cluster"),
+        Plant("operators.membership.nats_rights", "operators.membership.nats_jwt"),
     ],
+    "Nobody imports the cluster's commands": [Plant("operators.local.home", "operators.cluster.names")],
+    "The cluster's commands know no engine": [Plant("operators.cluster.status", "operators.local.home")],
+    "The load test is a client": [Plant("operators.load.mix", "operators.membership.keys")],
+    "Inside the cluster's commands": [Plant("operators.cluster.names", "operators.cluster.kube")],
     "Inside the SDK": [
         Plant("naisho.client", "naisho.cli.main"),
         Plant("naisho.conversation.sending", "naisho.joined"),
@@ -63,6 +70,7 @@ PLANTS = {
         Plant("services.swarm.domain.commands", "sqlite3"),
         Plant("services.onion.domain.relay", "services.chassis.clock"),
         Plant("operators.membership.domain.life", "grpc"),
+        Plant("operators.membership.manifests.site", "kr8s"),
     ],
 }
 UNLISTED = "services/onion/elsewhere.py"
