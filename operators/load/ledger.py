@@ -158,6 +158,8 @@ class Ledger:
         return Counts(kept, deleted, doubtful)
 
     def _offer(self, entry: Entry) -> None:
+        if entry.place >= 0:
+            return
         entry.place = len(self._drawable)
         self._drawable.append(entry)
 

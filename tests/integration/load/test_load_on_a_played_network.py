@@ -227,14 +227,19 @@ async def test_a_changed_directory_is_followed() -> None:
         run.start()
         await until(lambda: run.ledger.acknowledged > 20)
         one, other = network.directory.swarm_ids
-        network.move(network.directory.members(one)[0], other)
+        moved = network.directory.members(one)[0]
+        network.move(moved, other)
         await until(lambda: run.surroundings.directory.epoch == network.directory.epoch)
         acknowledged = run.ledger.acknowledged
         await until(lambda: run.ledger.acknowledged > acknowledged + 20)
         await run.stop()
         findings = await check(run, patience_s=1)
+        places = {place.name: place.members for place in map(run.surroundings.place, run._accounts)}
+    assert moved.key in {member.key for member in places[f"{other:x}"]}
+    assert moved.key not in {member.key for member in places[f"{one:x}"]}
     assert run.tally.total("offered") == run.tally.total(Outcome.ACKNOWLEDGED)
     assert findings.clean
+    assert findings.unread_members == 0
 
 
 @pytest.mark.parametrize("onion", [False, True], ids=["straight", "onion"])
