@@ -26,8 +26,8 @@ from operators.membership.kube.node_secrets import NodeSecrets
 from operators.membership.kube.observe import Scenery, place_of, without_claims
 from operators.membership.kube.registers import Registers
 from operators.membership.manifests import node as objects
-from operators.membership.manifests.covers import covers
-from operators.membership.manifests.patches import change
+from operators.membership.manifests.covers import covers, says
+from operators.membership.manifests.patches import change, growth
 from operators.membership.manifests.site import Manifest, Site, budget_of
 
 log = logging.getLogger(__name__)
@@ -82,6 +82,8 @@ class Actor:
         """
         work = _Work(observed.pool, plan.register, scenery, now_s)
         deeds = work.deeds
+        if plan.paused:
+            return deeds
         if plan.register != observed.register:
             await self._registers.write(observed.pool.name, plan.register)
             deeds.writes += 1
@@ -129,6 +131,7 @@ class Actor:
             there = scenery.sets.get(name)
             await self._bring(STATEFUL_SETS, stateful if there is None else without_claims(stateful), there, deeds)
         await self._attend_pod(name, plan, scenery, deeds)
+        await self._grow(scenery.claims.get(name), plan, pool, deeds)
 
     async def _attend_pod(self, name: str, plan: NodePlan, scenery: Scenery, deeds: Deeds) -> None:
         claim, pod = scenery.claims.get(name), scenery.pods.get(name)
@@ -142,6 +145,14 @@ class Actor:
             await self._cluster.merge(PODS, pod["metadata"]["name"], {"metadata": {"labels": dict(plan.labels)}})
             deeds.writes += 1
 
+    async def _grow(self, claim: Manifest | None, plan: NodePlan, pool: PoolSpec, deeds: Deeds) -> None:
+        """Ask for a larger volume if the pool wants one; a StatefulSet's claims cannot be changed by itself."""
+        if claim is None or plan.replace_volume or "deletionTimestamp" in claim["metadata"]:
+            return
+        if patch := growth(claim, pool.storage_size):
+            await self._cluster.merge(VOLUME_CLAIMS, claim["metadata"]["name"], patch)
+            deeds.writes += 1
+
     async def _retire(self, name: str, deeds: Deeds) -> None:
         """Take away what is not kept of a node: its resource, and with it Service, StatefulSet and pod; its user."""
         await self._secrets.forget(name)
@@ -152,8 +163,7 @@ class Actor:
         if there is None:
             deeds.writes += 1
             return await self._cluster.create(kind, wanted)
-        said = {name: wanted["metadata"].get(name) for name in ("labels", "annotations")}
-        if covers(there["metadata"], said) and covers(there["spec"], wanted["spec"]):
+        if says(there, wanted):
             return there
         deeds.writes += 1
         changed = await self._cluster.merge(kind, wanted["metadata"]["name"], change(there, wanted))

@@ -65,6 +65,7 @@ def seen_directory(authority: Authority) -> SeenDirectory | None:
         directory.expires_ms,
         swarms,
         authority.waits,
+        authority.keys_end_ms,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from typing import Any, Final
 
 from operators.membership.domain.pool.observed import SeenNode, SeenPod, SeenResource, Wish
 from operators.membership.domain.pool.register import Entry
-from operators.membership.domain.pool.spec import PoolSpec
+from operators.membership.domain.pool.spec import ROLES, PoolSpec
 from operators.membership.kube.cluster import (
     BUDGETS,
     PODS,
@@ -21,11 +22,12 @@ from operators.membership.kube.cluster import (
     Cluster,
 )
 from operators.membership.manifests import node as objects
-from operators.membership.manifests.covers import covers
+from operators.membership.manifests.covers import says
 from operators.membership.manifests.node import Place
 from operators.membership.manifests.site import (
     DRAIN,
     DRAIN_FIRST,
+    NO_REPLACEMENT,
     NODE,
     POOL,
     REVISION,
@@ -36,7 +38,7 @@ from operators.membership.manifests.site import (
 )
 
 #: A pod that has not been ready for so long will not become so by itself.
-BROKEN_AFTER_S: Final = 300
+STUCK_AFTER_S: Final = 300
 #: What a container waits for that no waiting helps.
 _HOPELESS: Final = frozenset(
     {
@@ -107,7 +109,7 @@ def see(site: Site, pool: PoolSpec, name: str, entry: Entry, scenery: Scenery, *
         uid = resource["metadata"]["uid"]
         wanted = objects.stateful_set(site, pool, name, ordinal=entry.ordinal, uid=uid, place=place)
         revision = wanted["spec"]["template"]["metadata"]["labels"][REVISION]
-        current = covers(there, without_claims(wanted))
+        current = says(there, without_claims(wanted))
     seen_pod = None if pod is None else _see_pod(pod, revision, now_ms)
     host_ip = seen_pod.host_ip if seen_pod else ""
     return SeenNode(
@@ -143,6 +145,7 @@ def _see_resource(resource: Manifest) -> SeenResource:
         drain=notes.get(DRAIN) == "true",
         skip_drain=notes.get(SKIP_DRAIN) == "true",
         drain_first=notes.get(DRAIN_FIRST) == "true",
+        no_replacement=notes.get(NO_REPLACEMENT) == "true",
         deleting="deletionTimestamp" in meta,
     )
 
@@ -151,10 +154,19 @@ def _see_pod(pod: Manifest, revision: str, now_ms: int) -> SeenPod:
     meta, status = pod["metadata"], pod.get("status") or {}
     labels = meta.get("labels") or {}
     conditions = {condition["type"]: condition for condition in status.get("conditions") or ()}
-    ready = conditions.get("Ready", {})
+    containers = {container["name"]: container for container in status.get("containerStatuses") or ()}
+    ready = conditions.get("Ready", {}).get("status") == "True"
+    started = ready or (set(containers) >= set(ROLES) and all(map(_has_started, containers.values())))
+    unready = {name for name, container in containers.items() if not container.get("ready")}
+    unscheduled = conditions.get("PodScheduled", {}).get("status") == "False"
+    stuck = not ready and _since_ms(pod, conditions) < now_ms - STUCK_AFTER_S * 1000
     return SeenPod(
-        ready=ready.get("status") == "True",
-        broken=_is_broken(status, ready, now_ms),
+        ready=ready,
+        started=started,
+        behind=not ready and started and unready == {"swarm"},
+        broken=_is_broken(status, containers.values()) or (stuck and not started),
+        stuck=stuck,
+        unscheduled=unscheduled,
         current=not revision or labels.get(REVISION) == revision,
         deleting="deletionTimestamp" in meta,
         host_ip=status.get("hostIP") or "",
@@ -163,14 +175,22 @@ def _see_pod(pod: Manifest, revision: str, now_ms: int) -> SeenPod:
     )
 
 
-def _is_broken(status: Mapping[str, Any], ready: Mapping[str, Any], now_ms: int) -> bool:
+def _has_started(container: Mapping[str, Any]) -> bool:
+    """Tell whether a container runs and its startup probe has passed, as far as the kubelet tells."""
+    return "running" in (container.get("state") or {}) and container.get("started") is not False
+
+
+def _is_broken(status: Mapping[str, Any], containers: Iterable[Mapping[str, Any]]) -> bool:
     if status.get("phase") in {"Failed", "Unknown"}:
         return True
-    waiting = ((state.get("state") or {}).get("waiting") or {} for state in status.get("containerStatuses") or ())
-    if any(state.get("reason") in _HOPELESS for state in waiting):
-        return True
-    since = ready.get("lastTransitionTime")
-    return ready.get("status") == "False" and since is not None and now_ms - _ms(since) > BROKEN_AFTER_S * 1000
+    waiting = ((container.get("state") or {}).get("waiting") or {} for container in containers)
+    return any(state.get("reason") in _HOPELESS for state in waiting)
+
+
+def _since_ms(pod: Manifest, conditions: Mapping[str, Mapping[str, Any]]) -> int:
+    """Return since when a pod is not ready; one without a machine was never asked, and counts from its making."""
+    since = conditions.get("Ready", {}).get("lastTransitionTime") or pod["metadata"].get("creationTimestamp")
+    return sys.maxsize if since is None else _ms(since)
 
 
 def _ms(time: str) -> int:

@@ -3,54 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-_SCALES: Final = {
-    "m": Decimal("0.001"),
-    "": Decimal(1),
-    "k": Decimal(10**3),
-    "M": Decimal(10**6),
-    "G": Decimal(10**9),
-    "T": Decimal(10**12),
-    "P": Decimal(10**15),
-    "Ki": Decimal(2**10),
-    "Mi": Decimal(2**20),
-    "Gi": Decimal(2**30),
-    "Ti": Decimal(2**40),
-    "Pi": Decimal(2**50),
-}
+from operators.membership.domain.pool.quantities import quantity
+from operators.membership.manifests.site import Manifest
+
+#: Fields below which texts are quantities. Elsewhere ``0e00`` is not the same as ``0000``.
+_OF_QUANTITIES: Final = frozenset({"requests", "limits", "sizeLimit"})
+#: What an API server takes for nothing said.
+_NOTHING: Final[tuple[Any, ...]] = ({}, [], None, "")
 
 
-def covers(there: Any, wanted: Any) -> bool:
+def covers(there: Any, wanted: Any, *, quantities: bool = False) -> bool:
     """Tell whether ``there`` holds everything that ``wanted`` says.
 
-    What the API server adds (defaults, status) is no difference. Lists must have the same length and order. Texts that
-    are the same quantity (``0.5`` and ``500m``) are equal, since the API server writes quantities its own way.
+    What the API server adds (defaults, status) is no difference. Lists must have the same length and order.
+
+    Args:
+        there: what is.
+        wanted: what should be.
+        quantities: texts are quantities: ``0.5`` is ``500m``, for the API server writes them its own way.
     """
     if isinstance(wanted, Mapping):
         return isinstance(there, Mapping) and all(
-            covers(there.get(name), value) for name, value in wanted.items() if value not in ({}, [], None)
+            covers(there.get(name), value, quantities=quantities or name in _OF_QUANTITIES)
+            for name, value in wanted.items()
+            if value not in _NOTHING
         )
     if isinstance(wanted, list):
         return (
             isinstance(there, list)
             and len(there) == len(wanted)
-            and all(covers(one, other) for one, other in zip(there, wanted, strict=True))
+            and all(covers(one, other, quantities=quantities) for one, other in zip(there, wanted, strict=True))
         )
     if there == wanted:
         return True
-    if isinstance(there, str | int | float) and isinstance(wanted, str | int | float) and not isinstance(wanted, bool):
-        size = quantity(str(wanted))
-        return size is not None and size == quantity(str(there))
-    return False
+    size = quantity(str(wanted)) if quantities else None
+    return size is not None and size == quantity(str(there))
 
 
-def quantity(text: str) -> Decimal | None:
-    """Return how much a Kubernetes quantity is; ``None`` if the text is none."""
-    number = text.rstrip("mkMGTPi")
-    scale = _SCALES.get(text[len(number) :])
-    try:
-        return None if scale is None else Decimal(number) * scale
-    except InvalidOperation:
-        return None
+def says(there: Manifest, wanted: Manifest) -> bool:
+    """Tell whether an object has the labels, the annotations and the spec that it should have."""
+    noted = {name: wanted["metadata"].get(name) for name in ("labels", "annotations")}
+    return covers(there["metadata"], noted) and covers(there.get("spec"), wanted["spec"])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from operators.membership.domain.pool.observed import Wish
+from operators.membership.domain.pool.reserved import is_reserved, variable_of
 from operators.membership.domain.pool.spec import PoolSpec
 from operators.membership.manifests import site as naming
 from operators.membership.manifests.site import API, NODE, POOL, REVISION, USER, Manifest, Site, owned_by, revision_of
@@ -138,7 +139,7 @@ def _template(site: Site, pool: PoolSpec, name: str, *, ordinal: int, place: Pla
                 "labelSelector": {"matchLabels": {POOL: pool.name}},
             }
         ],
-        "containers": [_onion(site, pool, ordinal, place), _swarm(site, pool, place)],
+        "containers": [_onion(site, pool, ordinal), _swarm(site, pool, place)],
         "volumes": [
             {"name": "network", "configMap": {"name": f"{site.install}-network", "defaultMode": 0o444}},
             _secret("keys", naming.node_keys(name)),
@@ -160,8 +161,7 @@ def _template(site: Site, pool: PoolSpec, name: str, *, ordinal: int, place: Pla
     return {"metadata": {"labels": labels}, "spec": spec}
 
 
-def _onion(site: Site, pool: PoolSpec, ordinal: int, place: Place) -> Manifest:
-    del place  # it listens everywhere; the other container says where it is
+def _onion(site: Site, pool: PoolSpec, ordinal: int) -> Manifest:
     ports: list[Manifest] = [
         {"name": "https", "containerPort": HTTPS, "protocol": "TCP"},
         {"name": "hop", "containerPort": HOP, "protocol": "TCP"},
@@ -184,7 +184,7 @@ def _onion(site: Site, pool: PoolSpec, ordinal: int, place: Place) -> Manifest:
         site,
         pool,
         "onion",
-        environment=_variables("ONION", environment, pool.settings.get("onion", {})),
+        environment=_variables("onion", environment, pool.settings.get("onion", {})),
         ports=ports,
         mounts={"network": f"{_ETC}/network", "keys": f"{_ETC}/keys", "run": _RUN, "tmp": "/tmp"},  # noqa: S108 - a volume of its own
         metrics="metrics-onion",
@@ -218,7 +218,7 @@ def _swarm(site: Site, pool: PoolSpec, place: Place) -> Manifest:
         site,
         pool,
         "swarm",
-        environment=from_the_pod + _variables("SWARM", environment, pool.settings.get("swarm", {})),
+        environment=from_the_pod + _variables("swarm", environment, pool.settings.get("swarm", {})),
         ports=[{"name": "metrics-swarm", "containerPort": SWARM_METRICS, "protocol": "TCP"}],
         mounts={
             "network": f"{_ETC}/network",
@@ -278,10 +278,11 @@ def _probe(path: str, port: str, *, period: int, failures: int) -> Manifest:
     }
 
 
-def _variables(service: str, environment: Mapping[str, str], settings: Mapping[str, str]) -> list[Manifest]:
-    """Return environment variables; what the pool sets wins over nothing that the operator needs."""
-    wished = {name.upper().replace(".", "_"): value for name, value in settings.items()}
-    return [{"name": f"NAISHO_{service}_{name}", "value": value} for name, value in ({**wished, **environment}).items()]
+def _variables(role: str, environment: Mapping[str, str], settings: Mapping[str, str]) -> list[Manifest]:
+    """Return environment variables; of what the pool sets, nothing is taken that the operator needs."""
+    wished = {variable_of(name): value for name, value in settings.items() if not is_reserved(role, name)}
+    said = {**wished, **environment}
+    return [{"name": f"NAISHO_{role.upper()}_{name}", "value": value} for name, value in said.items() if value]
 
 
 def _secret(name: str, secret: str) -> dict[str, Any]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from operators.membership.domain.pool.quantities import quantity
 from operators.membership.manifests.site import Manifest
 
 
 def change(there: Manifest, wanted: Manifest) -> Manifest:
     """Return the patch by which an object comes to say what is wanted, and keeps what others have added.
 
-    A pod template, and the spec of one of our own resources, are replaced as a whole: what is no longer wanted goes.
+    A pod template is replaced as a whole: what is no longer wanted goes.
     The patch counts only for the very object that was looked at.
     """
     patch: Manifest = {"metadata": {"resourceVersion": there["metadata"]["resourceVersion"]}}
@@ -21,8 +22,33 @@ def change(there: Manifest, wanted: Manifest) -> Manifest:
     spec = dict(wanted["spec"])
     if "template" in spec:
         spec["template"] = replacement(there["spec"]["template"], spec["template"])
+    if wanted.get("kind") == "Service":
+        spec |= _of_a_service(there["spec"], spec)
     patch["spec"] = spec
     return patch
+
+
+def growth(claim: Manifest, size: str) -> Manifest | None:
+    """Return the patch by which a volume claim asks for more; ``None`` if it asks for as much, or has no volume yet."""
+    if (claim.get("status") or {}).get("phase") != "Bound":
+        return None  # nothing of it may be changed before
+    asked = claim["spec"]["resources"]["requests"]["storage"]
+    there, wanted = quantity(str(asked)), quantity(size)
+    if there is None or wanted is None or wanted <= there:
+        return None
+    return {
+        "metadata": {"resourceVersion": claim["metadata"]["resourceVersion"]},
+        "spec": {"resources": {"requests": {"storage": size}}},
+    }
+
+
+def _of_a_service(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> Manifest:
+    """Return what a Service's patch must say besides: ports keep their numbers, and what another type had goes."""
+    given = {port["name"]: port["nodePort"] for port in there.get("ports") or () if port.get("nodePort")}
+    if wanted["type"] == "ClusterIP":
+        return {"externalTrafficPolicy": None} if "externalTrafficPolicy" in there else {}
+    ports = [port | ({"nodePort": given[port["name"]]} if port["name"] in given else {}) for port in wanted["ports"]]
+    return {"ports": ports}
 
 
 def replacement(there: Any, wanted: Any) -> Any:

@@ -26,6 +26,7 @@ REVISION: Final = f"{GROUP}/revision"
 DRAIN: Final = f"{GROUP}/drain"
 DRAIN_FIRST: Final = f"{GROUP}/drain-first"
 SKIP_DRAIN: Final = f"{GROUP}/skip-drain"
+NO_REPLACEMENT: Final = f"{GROUP}/no-replacement"
 
 
 @dataclass(frozen=True, slots=True)

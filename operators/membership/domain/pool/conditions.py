@@ -1,52 +1,112 @@
-"""Conditions in Kubernetes' standard form; every type and every reason that there is (docs/operating/conditions.md)."""
+"""Conditions in Kubernetes' standard form; every type, every reason and its status (docs/operating/conditions.md)."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, TypeAlias
 
-#: Reasons by type, of a NodePool. The first of each is the one of a pool that is well.
-POOL_REASONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+#: By type, then by reason: whether the condition holds; ``None`` is not known.
+Reasons: TypeAlias = Mapping[str, Mapping[str, bool | None]]
+
+#: Of a NodePool. The first reason of each type is the one of a pool that is well.
+POOL_REASONS: Final[Reasons] = MappingProxyType(
     {
-        "Ready": ("AllActive", "NotAllActive", "NoDirectory", "LogUnreachable", "Paused"),
-        "Progressing": ("Stable", "CreatingNodes", "DrainingNodes", "RollingOut", "MovingSwarms"),
-        "Degraded": ("Whole", "NodesUnreachable", "SwarmShort", "VolumeLost", "NodeFailed"),
-        "MembershipAgreed": ("Agreed", "NodesBehind", "NoDirectory"),
-        "ConfigurationWarning": ("None", "FewNodes", "UnsafeReplicas", "SingleMachine"),
-        "DrainRefused": ("NotRefused", "TooFewNodes"),
+        "Ready": {
+            "AllActive": True,
+            "NotAllActive": False,
+            "NoDirectory": False,
+            "LogUnreachable": None,
+            "Paused": None,
+        },
+        "Progressing": {
+            "Stable": False,
+            "CreatingNodes": True,
+            "DrainingNodes": True,
+            "RollingOut": True,
+            "MovingSwarms": True,
+        },
+        "Degraded": {
+            "Whole": False,
+            "NodesUnreachable": True,
+            "SwarmShort": True,
+            "VolumeLost": True,
+            "NodeFailed": True,
+            "LogUnreachable": None,
+        },
+        "MembershipAgreed": {"Agreed": True, "NodesBehind": False, "NoDirectory": None, "LogUnreachable": None},
+        "ConfigurationWarning": {
+            "None": False,
+            "RuleBroken": True,
+            "FewNodes": True,
+            "UnsafeReplicas": True,
+            "SingleMachine": True,
+            "DelegationEnds": True,
+        },
+        "DrainRefused": {"NotAsked": False, "TooFewNodes": True},
     }
 )
 
-#: Reasons by type, of a ServiceNode. The first of each is the one of a node that is well.
-NODE_REASONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+#: Of a ServiceNode. The first reason of each type is the one of a node that is well.
+NODE_REASONS: Final[Reasons] = MappingProxyType(
     {
-        "Ready": ("Serving", "NotReady", "PodMissing", "PodFailing", "VolumeLost", "Failed"),
-        "Joined": ("Listed", "CatchingUp", "Unreachable", "NotAnnounced", "Unknown"),
-        "Drained": ("NotAsked", "WaitingForSwarm", "Refused", "HandedOver"),
-        "UpToDate": ("Current", "Waiting", "Rolling"),
+        "Ready": {
+            "Serving": True,
+            "Starting": False,
+            "Behind": False,
+            "NotReady": False,
+            "PodMissing": False,
+            "PodFailing": False,
+            "VolumeLost": False,
+            "Failed": False,
+            "Left": False,
+        },
+        "Joined": {
+            "Listed": True,
+            "NotAnnounced": False,
+            "CatchingUp": False,
+            "Unreachable": False,
+            "Left": False,
+            "LogUnreachable": None,
+        },
+        "Drained": {
+            "NotAsked": False,
+            "WaitingForSwarm": False,
+            "Refused": False,
+            "HandedOver": True,
+            "Skipped": True,
+        },
+        "UpToDate": {"Current": True, "Waiting": False, "Rolling": False},
     }
 )
 
+_STATUS: Final = {True: "True", False: "False", None: "Unknown"}
+#: Of a message, in characters.
+_LONGEST: Final = 1024
+_NAMED: Final = 5
 
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """One of them; ``reason`` stands in the tables above."""
+
+class Condition(NamedTuple):
+    """One of them; the tables above say which reasons a type has."""
 
     type: str
-    holds: bool
     reason: str
     message: str = ""
 
 
 def written(
-    conditions: Iterable[Condition], before: Iterable[Mapping[str, Any]], *, generation: int, now: str
+    reasons: Reasons,
+    conditions: Iterable[Condition],
+    before: Iterable[Mapping[str, Any]],
+    *,
+    generation: int,
+    now: str,
 ) -> list[dict[str, Any]]:
     """Return conditions as they stand in a status; the time of the last change is kept where nothing changed.
 
     Args:
+        reasons: those of the kind.
         conditions: as they are now.
         before: as they stand in the status.
         generation: of the spec that was looked at.
@@ -55,7 +115,7 @@ def written(
     known = {condition["type"]: condition for condition in before}
     entries = []
     for condition in conditions:
-        status = "True" if condition.holds else "False"
+        status = _STATUS[reasons[condition.type][condition.reason]]
         last = known.get(condition.type, {})
         entries.append(
             {
@@ -63,12 +123,18 @@ def written(
                 "status": status,
                 "reason": condition.reason,
                 # Never empty: old API servers take an empty text for none at all, and refuse it.
-                "message": (condition.message or _as_words(condition.reason))[:1024],
+                "message": (condition.message or _as_words(condition.reason))[:_LONGEST],
                 "observedGeneration": generation,
-                "lastTransitionTime": last["lastTransitionTime"] if last.get("status") == status else now,
+                "lastTransitionTime": last.get("lastTransitionTime", now) if last.get("status") == status else now,
             }
         )
     return entries
+
+
+def some(what: str, names: Sequence[str]) -> str:
+    """Return a message about some nodes or swarms; not all of them are named."""
+    shown = ", ".join(names[:_NAMED])
+    return f"{what}{shown}" + (f" and {len(names) - _NAMED} more" if names[_NAMED:] else "") if names else ""
 
 
 def _as_words(reason: str) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from operators.membership.domain.life import Life
-from operators.membership.domain.pool.conditions import Condition, written
-from operators.membership.domain.pool.observed import SeenNode, Wish
+from operators.membership.domain.pool.conditions import NODE_REASONS, Condition, written
+from operators.membership.domain.pool.observed import SeenNode, SeenPod, Wish
 from operators.membership.domain.pool.reconcile import NodePlan
 
 _PHASES = {life: life.name.capitalize() for life in Life}
@@ -22,6 +22,8 @@ def node_status(
     before: Mapping[str, Any],
     generation: int,
     now: str,
+    refusal: str = "",
+    informed: bool = True,
 ) -> dict[str, Any]:
     """Return the status of one node. What changes all the time (its exact lag) is left out until it catches up.
 
@@ -33,24 +35,36 @@ def node_status(
         before: the status that it has.
         generation: of its spec.
         now: RFC 3339.
+        refusal: why the authority does not let it leave.
+        informed: whether the authority was asked; otherwise what was told last of its membership stays.
     """
-    member, pod = node.member, node.pod
-    status: dict[str, Any] = {
+    conditions = (
+        _ready(node, plan, problem),
+        _joined(node, plan, informed=informed),
+        _drained(node, plan, refusal),
+        _up_to_date(node, plan),
+    )
+    return {
         "observedGeneration": generation,
-        "phase": phase_of(node),
-        "reason": (member.reason if member else "") or None,
-        "swarm": (member.swarm if member else "") or None,
-        "nextSwarm": member.planned if member and member.planned not in {"", member.swarm} else None,
-        "epoch": epoch,
-        "caughtUp": member is not None and member.holds,
-        "lag": 0 if member is not None and member.holds else member.lag if member else None,
+        **(_membership(node, epoch) if informed else {"phase": before.get("phase") or "Pending"}),
         "address": node.address or None,
-        "machine": (pod.machine if pod else "") or None,
-        "conditions": written(
-            _conditions(node, plan, problem), before.get("conditions") or (), generation=generation, now=now
-        ),
+        "machine": (node.pod.machine if node.pod else "") or None,
+        "conditions": written(NODE_REASONS, conditions, before.get("conditions") or (), generation=generation, now=now),
     }
-    return status
+
+
+def _membership(node: SeenNode, epoch: int) -> dict[str, Any]:
+    member = node.member
+    status: dict[str, Any] = {"phase": phase_of(node), "epoch": epoch}
+    if member is None:
+        return status | {"reason": None, "swarm": None, "nextSwarm": None, "caughtUp": False, "lag": None}
+    return status | {
+        "reason": member.reason or None,
+        "swarm": member.swarm or None,
+        "nextSwarm": member.planned if member.planned not in {"", member.swarm} else None,
+        "caughtUp": member.holds,
+        "lag": 0 if member.holds else member.lag,
+    }
 
 
 def phase_of(node: SeenNode) -> str:
@@ -63,53 +77,66 @@ def phase_of(node: SeenNode) -> str:
     return _PHASES[member.life]
 
 
-def _conditions(node: SeenNode, plan: NodePlan | None, problem: str) -> tuple[Condition, ...]:
-    return (_ready(node, problem), _joined(node), _drained(node, plan, problem), _up_to_date(node, plan))
+def _has_left(node: SeenNode, plan: NodePlan | None) -> bool:
+    return plan is None or (node.member is not None and node.member.drained)
 
 
-def _ready(node: SeenNode, problem: str) -> Condition:
-    pod = node.pod
+def _ready(node: SeenNode, plan: NodePlan | None, problem: str) -> Condition:
+    if _has_left(node, plan):
+        return Condition("Ready", "Left")
     if node.volume == "Lost":
-        return Condition(
-            "Ready", holds=False, reason="VolumeLost", message="the volume is gone; it is replaced by replay"
-        )
-    if pod is None:
-        return Condition("Ready", holds=False, reason="Failed" if problem else "PodMissing", message=problem)
+        return Condition("Ready", "VolumeLost", "the volume is gone; it is replaced by replay")
+    if problem and (node.pod is None or not node.pod.ready):
+        return Condition("Ready", "Failed", problem)
+    if node.pod is None:
+        return Condition("Ready", "PodMissing")
+    return _ready_pod(node.name, node.pod)
+
+
+def _ready_pod(name: str, pod: SeenPod) -> Condition:
     if pod.broken:
-        return Condition(
-            "Ready", holds=False, reason="PodFailing", message=f"look at: kubectl describe pod {node.name}-0"
-        )
-    if not pod.ready:
-        return Condition("Ready", holds=False, reason="NotReady", message="it starts, or is behind the log")
-    return Condition("Ready", holds=True, reason="Serving")
+        return Condition("Ready", "PodFailing", f"look at: kubectl describe pod {name}-0")
+    if pod.deleting or not pod.started:
+        return Condition("Ready", "Starting", "its pod is replaced" if pod.deleting else "its containers start")
+    if pod.ready:
+        return Condition("Ready", "Serving")
+    if pod.behind:
+        return Condition("Ready", "Behind", "it follows the log up to the end")
+    return Condition("Ready", "NotReady", f"look at: kubectl logs {name}-0 --all-containers")
 
 
-def _joined(node: SeenNode) -> Condition:
+def _joined(node: SeenNode, plan: NodePlan | None, *, informed: bool) -> Condition:
     member = node.member
+    if _has_left(node, plan):
+        return Condition("Joined", "Left")
+    if not informed:
+        return Condition("Joined", "LogUnreachable")
     if member is None:
-        return Condition("Joined", holds=False, reason="NotAnnounced", message="the node has not announced itself")
+        return Condition("Joined", "NotAnnounced", "the node has not announced itself")
     match member.life:
         case Life.ACTIVE | Life.DRAINING:
-            return Condition("Joined", holds=True, reason="Listed")
+            return Condition("Joined", "Listed")
         case Life.JOINING:
-            return Condition("Joined", holds=False, reason="CatchingUp", message=member.reason)
+            return Condition("Joined", "CatchingUp", member.reason)
         case Life.UNREACHABLE:
-            return Condition("Joined", holds=False, reason="Unreachable", message=member.reason)
-    return Condition("Joined", holds=False, reason="NotAnnounced", message=member.reason)
+            return Condition("Joined", "Unreachable", member.reason)
+    return Condition("Joined", "NotAnnounced", member.reason)
 
 
-def _drained(node: SeenNode, plan: NodePlan | None, problem: str) -> Condition:
-    if node.member is not None and node.member.drained:
-        return Condition("Drained", holds=True, reason="HandedOver", message="the others hold everything")
+def _drained(node: SeenNode, plan: NodePlan | None, refusal: str) -> Condition:
+    if node.resource is not None and node.resource.skip_drain and _has_left(node, plan):
+        return Condition("Drained", "Skipped", "what only it held is read from the log by the others")
+    if _has_left(node, plan):
+        return Condition("Drained", "HandedOver", "the others hold everything")
     if plan is None or plan.wish is not Wish.DRAINING:
-        return Condition("Drained", holds=False, reason="NotAsked")
-    if problem and (node.member is None or node.member.life is not Life.DRAINING):
-        return Condition("Drained", holds=False, reason="Refused", message=problem)
-    return Condition("Drained", holds=False, reason="WaitingForSwarm", message="the others do not hold everything yet")
+        return Condition("Drained", "NotAsked")
+    if refusal:
+        return Condition("Drained", "Refused", refusal)
+    return Condition("Drained", "WaitingForSwarm", "the others do not hold everything yet")
 
 
 def _up_to_date(node: SeenNode, plan: NodePlan | None) -> Condition:
     if node.current and (node.pod is None or node.pod.current):
-        return Condition("UpToDate", holds=True, reason="Current")
+        return Condition("UpToDate", "Current")
     waits = plan.waits if plan else ""
-    return Condition("UpToDate", holds=False, reason="Waiting" if waits else "Rolling", message=waits)
+    return Condition("UpToDate", "Waiting" if waits else "Rolling", waits)

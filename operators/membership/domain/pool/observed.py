@@ -24,10 +24,12 @@ class SeenResource:
 
     uid: str
     wish: Wish = Wish.ACTIVE
-    #: People's annotations: leave now; without waiting for the others; be the first to leave when the pool shrinks.
+    #: People's annotations: leave now; without waiting for the others; be the first to leave when the pool shrinks;
+    #: leave without another node in its place, so that the pool shrinks with it.
     drain: bool = False
     skip_drain: bool = False
     drain_first: bool = False
+    no_replacement: bool = False
     deleting: bool = False
 
 
@@ -37,8 +39,16 @@ class SeenPod:
 
     #: Every container is ready: alive, receiving, caught up.
     ready: bool
-    #: It will not become ready by itself: it crashes again and again, cannot be pulled, or is not ready for long.
+    #: Its containers have started; until then nothing of it serves anybody.
+    started: bool = True
+    #: All but the mailboxes are ready: it has not folded all of the log.
+    behind: bool = False
+    #: It serves nobody, and no waiting helps: it crashes again and again, cannot be pulled or placed.
     broken: bool = False
+    #: It has not been ready for long. It may serve all the same, as far as it goes.
+    stuck: bool = False
+    #: It was given no machine yet; that is the time at which a volume that was taken from it can be replaced.
+    unscheduled: bool = False
     #: Made of the newest template.
     current: bool = True
     deleting: bool = False
@@ -74,7 +84,7 @@ class SeenNode:
     placed: bool = False
     current: bool = False
     pod: SeenPod | None = None
-    #: Phase of its volume claim: ``Bound``, ``Pending``, ``Lost``.
+    #: Phase of its volume claim: ``Bound``, ``Pending``, ``Lost``; ``None`` if there is none.
     volume: str | None = None
     member: SeenMember | None = None
 
@@ -92,6 +102,8 @@ class SeenDirectory:
     swarms: tuple[tuple[str, int, int, int], ...] = ()
     #: What a placement under way waits for.
     waits: tuple[str, ...] = ()
+    #: When the keys that directories are signed with end.
+    keys_end_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +117,8 @@ class Observed:
         budgets: swarms (hex) that have a disruption budget.
         directory: ``None`` before the first, or while the log is away.
         authority: whether the authority is at work; without it nobody can be drained.
+        elsewhere: swarms that nodes of other pools disturb.
+        broken: answers of the rules that the pool's present spec breaks; ``pool`` is the one to go by then.
     """
 
     pool: PoolSpec
@@ -113,3 +127,5 @@ class Observed:
     budgets: frozenset[str] = frozenset()
     directory: SeenDirectory | None = None
     authority: bool = False
+    elsewhere: frozenset[str] = frozenset()
+    broken: tuple[str, ...] = ()

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from operators.membership.domain.life import Life
 from operators.membership.domain.pool.observed import Observed, SeenNode, Wish
-from operators.membership.domain.pool.population import populate
+from operators.membership.domain.pool.population import Resized, populate
 from operators.membership.domain.pool.register import Register
-from operators.membership.domain.pool.rollout import roll
+from operators.membership.domain.pool.rollout import disturbed, roll
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,9 @@ class Plan:
         dismissals: nodes that the authority is told to forget.
         budgets: swarms that are to have a disruption budget.
         unbudgeted: swarms that have one and are no more.
+        resized: what the NodePool is to say of its size; ``None`` if it stays.
+        disturbed: swarms of which a member is not well, or is changed by this plan.
+        paused: the pool is only watched: nothing at all is to be done.
     """
 
     register: Register
@@ -54,6 +57,9 @@ class Plan:
     dismissals: tuple[str, ...] = ()
     budgets: tuple[str, ...] = ()
     unbudgeted: tuple[str, ...] = ()
+    resized: Resized | None = None
+    disturbed: frozenset[str] = frozenset()
+    paused: bool = False
 
 
 def reconcile(observed: Observed) -> Plan:
@@ -65,7 +71,7 @@ def reconcile(observed: Observed) -> Plan:
         return _as_it_is(observed)
     population = populate(observed)
     nodes = {name: observed.nodes.get(name, SeenNode(name)) for name in population.wishes}
-    rollout = roll(nodes, informed=observed.authority)
+    rollout = roll(nodes, informed=observed.authority, elsewhere=observed.elsewhere)
     budgets = _swarms(observed) if observed.pool.budgets else frozenset[str]()
     # Without a word from the log it is not known which swarms there are: budgets stay.
     known = observed.directory is not None or not observed.pool.budgets
@@ -91,6 +97,8 @@ def reconcile(observed: Observed) -> Plan:
         dismissals=population.dismissals,
         budgets=tuple(sorted(budgets - observed.budgets)) if known else (),
         unbudgeted=tuple(sorted(observed.budgets - budgets)) if known else (),
+        resized=population.resized,
+        disturbed=rollout.disturbed,
     )
 
 
@@ -100,7 +108,7 @@ def _as_it_is(observed: Observed) -> Plan:
         for name in observed.register.staying
         if (node := observed.nodes.get(name)) is not None and node.resource is not None
     }
-    return Plan(observed.register, nodes)
+    return Plan(observed.register, nodes, disturbed=disturbed(observed.nodes.values()), paused=True)
 
 
 def _swarms(observed: Observed) -> frozenset[str]:

@@ -48,7 +48,10 @@ class Register:
             entries = {
                 name: Entry(int(e["ordinal"]), str(e["key"]), e["drained"] is True) for name, e in data["nodes"].items()
             }
-            return cls(entries, int(data["next_ordinal"]))
+            next_ordinal = int(data["next_ordinal"])
+            if any(entry.ordinal >= next_ordinal for entry in entries.values()):
+                raise DamagedRegister("the register would give an ordinal twice; restore its ConfigMap from a backup")
+            return cls(entries, next_ordinal)
         except DamagedRegister:
             raise
         except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -14,6 +14,8 @@ from typing import Any, Final
 FEWEST: Final = 3
 #: Fewer nodes than this are no network that clients accept.
 FEW: Final = 12
+#: Annotation of a NodePool: nodes that leave without a replacement and are no longer counted in ``spec.replicas``.
+NOT_REPLACED: Final = "naisho.dev/not-replaced"
 #: Roles of a node, each a container.
 ROLES: Final = ("onion", "swarm")
 
@@ -66,6 +68,7 @@ class PoolSpec:
         budgets: whether a disruption budget is kept for each swarm.
         paused: the operator only watches.
         autoscaling: as it stands in the spec; empty if there is none.
+        not_replaced: nodes that leave without a replacement and are no longer counted in ``replicas``.
     """
 
     name: str
@@ -85,6 +88,7 @@ class PoolSpec:
     budgets: bool = True
     paused: bool = False
     autoscaling: Mapping[str, Any] = field(default_factory=dict)
+    not_replaced: frozenset[str] = frozenset()
 
     @property
     def unsafe(self) -> bool:
@@ -126,4 +130,5 @@ def read_pool(body: Mapping[str, Any]) -> PoolSpec:
         budgets=spec.get("podDisruptionBudgets", True),
         paused=spec.get("paused", False),
         autoscaling=dict(spec.get("autoscaling") or {}),
+        not_replaced=frozenset(filter(None, (meta.get("annotations") or {}).get(NOT_REPLACED, "").split(","))),
     )
