@@ -33,6 +33,8 @@ _LEFT: Final = re.compile(rb"\r\nNats-Pending-Messages: (\d+)")
 _SECOND_NS: Final = 1_000_000_000
 _HEARTBEAT: Final = b"NATS/1.0 100"
 _NOTHING: Final = b"NATS/1.0 404"
+#: How long the first reset of a consumer waits for its answer; doubled with each that is not answered.
+_FIRST_RESET_S: Final = 0.5
 #: A burst of fewer events waits for those that the server says are behind it, so many seconds at most.
 _BURST: Final = 64
 _BURST_S: Final = 0.003
@@ -164,6 +166,7 @@ class JetStreamFollower:
     async def _begin(self) -> None:
         """Reset the consumer behind the position, on a fresh inbox; retries until it works or patience ends."""
         give_up = self._loop.time() + self._bounds.patience_s
+        patience = _FIRST_RESET_S
         while not self._closed:
             if self._attempts:
                 await self._sleep(min(self._bounds.retry_s * 2 ** min(self._attempts, 10), 1.0))
@@ -176,11 +179,9 @@ class JetStreamFollower:
                 self._inbox = self._connection.new_inbox()
                 self._subscription = self._connection.subscribe(self._inbox, self._on_message)
                 self._doubt = False  # from here on a reconnect raises it again
-                # Who leads the consumer may have changed: an early request may never be answered, a later one is.
-                timeout_s = min(float(2 ** min(self._attempts, 6)), self._connection.request_timeout_s)
-                body = {"seq": self._position + 1}
-                await api.ask(self._connection, f"CONSUMER.RESET.{self._consumer}", body, timeout_s=timeout_s)
+                await self._reset(patience)
             except LogUnavailable:
+                patience *= 2
                 self._doubt = True  # the server is away; being patient with it is the follower's business
                 give_up = self._loop.time() + self._bounds.patience_s
             except (FollowerMissing, LogRefused) as error:
@@ -195,6 +196,12 @@ class JetStreamFollower:
             else:
                 self._heard_at = self._loop.time()
                 return
+
+    async def _reset(self, patience_s: float) -> None:
+        """Move the consumer behind the position. While nobody leads it that is never answered, not even later."""
+        timeout_s = min(patience_s, self._connection.request_timeout_s)
+        body = {"seq": self._position + 1}
+        await api.ask(self._connection, f"CONSUMER.RESET.{self._consumer}", body, timeout_s=timeout_s)
 
     async def _check_consumer(self) -> None:
         """Ask whether the consumer exists and follows what we mean (a reset of a missing one is never answered)."""

@@ -27,6 +27,8 @@ _WORTH_IT: Final = 12
 _QUIET_S: Final = 0.002
 #: ... and when it has gathered for so long at the latest.
 _GATHER_S: Final = 0.02
+#: A group that is not answered for so long holds up no other, in seconds.
+_OVERDUE_S: Final = 1.0
 #: JetStream takes 1,000 events; more than these would only wait for each other.
 _MOST: Final = 512
 _MOST_BYTES: Final = 2 * 1024 * 1024
@@ -75,8 +77,11 @@ class AppendGroups:
         self._seen = 0
         self._latest = 0.0
         self._calm_from = 0.0
-        #: The group that is under way; one at a time, so that the next one grows meanwhile.
-        self._group: list[Gathered] = []
+        #: The groups that are under way, by their last event's future: one at a time, so that the next one grows
+        #: meanwhile. More than one only where an acknowledgement does not come.
+        self._under_way: dict[asyncio.Future[Any], list[Gathered]] = {}
+        self._newest: asyncio.Future[Any] | None = None
+        self._overdue: asyncio.TimerHandle | None = None
 
     def add(self, event: Gathered, under_way: int) -> None:
         """Send an event now or with others; ``under_way`` is how many appends are, this one not counted."""
@@ -96,8 +101,8 @@ class AppendGroups:
             self._send_alone(event)
 
     def _gather(self) -> None:
-        """Begin to wait for others, unless that is under way, or a group is."""
-        if self._waiting and not self._group and self._timer is None:
+        """Begin to wait for others, unless that is under way, or a group is that may be answered any moment."""
+        if self._waiting and self._overdue is None and self._timer is None:
             self._latest = self._loop.time() + _GATHER_S
             self._seen = len(self._waiting)
             self._timer = self._loop.call_later(_QUIET_S, self._look)
@@ -119,16 +124,17 @@ class AppendGroups:
             for event in chosen:
                 self._send_alone(event)
             return
-        self._group = chosen
+        last = chosen[-1]
+        self._newest, self._under_way[last.future] = last.future, chosen
+        self._overdue = self._loop.call_later(_OVERDUE_S, self._wait_no_longer)
         batch = b"Nats-Batch-Id: %b%x\r\nNats-Batch-Sequence: " % (self._name, next(self._numbers))
         try:
             for number, event in enumerate(chosen[:-1], 1):
                 headers = b"%b%b%b%d\r\n\r\n" % (_OPENING, event.lines, batch, number)
                 self._connection.send_message(event.subject, event.payload, headers)
         except NatsError as error:
-            self._end(partial(api.translate, error))  # without its last event nothing of the group is stored
+            self._end(last.future, partial(api.translate, error))  # without its last event nothing is stored
             return
-        last = chosen[-1]
         headers = b"%b%b%b%d\r\nNats-Batch-Commit: 1\r\n\r\n" % (_OPENING, last.lines, batch, len(chosen))
         self._connection.send_request(
             last.subject, last.payload, self, last.future, headers=headers, timeout_s=self._timeout_s
@@ -138,46 +144,54 @@ class AppendGroups:
 
     def answer(self, future: asyncio.Future[Any], headers: bytes | None, payload: bytes) -> None:
         """Take the acknowledgement of a group: its events have consecutive sequences."""
-        del future, headers
-        group = self._group
+        del headers
+        group = self._under_way[future]
         try:
             last = _last_sequence(payload, len(group))
         except (LogRefused, LogFull, api.NotNow):
-            self._each_alone()
+            self._each_alone(future)
         except EventLogError:
-            self._end(partial(_refusal, payload, len(group)))
+            self._end(future, partial(_refusal, payload, len(group)))
         else:
             for sequence, event in enumerate(group, last - len(group) + 1):
                 if not event.future.done():
                     event.future.set_result(sequence)
-            self._settle()
+            self._settle(future)
 
     def fail(self, future: asyncio.Future[Any], error: NatsError) -> None:
         """Take the lack of one."""
-        del future
         if isinstance(api.translate(error), api.NotNow):
-            self._each_alone()
+            self._each_alone(future)
         else:
-            self._end(partial(api.translate, error))
+            self._end(future, partial(api.translate, error))
 
-    def _each_alone(self) -> None:
+    def _each_alone(self, future: asyncio.Future[Any]) -> None:
         """Get each event an answer of its own: the group was refused as such, and nothing of it is stored."""
-        group, self._group = self._group, []
-        for event in group:
+        for event in self._forget(future):
             self._send_alone(event)
         self._gather()
 
-    def _end(self, make_error: Callable[[], EventLogError]) -> None:
-        for event in self._group:
+    def _end(self, future: asyncio.Future[Any], make_error: Callable[[], EventLogError]) -> None:
+        for event in self._under_way[future]:
             if not event.future.done():
                 event.future.set_exception(make_error())
-        self._settle()
+        self._settle(future)
 
-    def _settle(self) -> None:
-        settled, self._group = len(self._group), []
-        self._on_settled(settled)
+    def _settle(self, future: asyncio.Future[Any]) -> None:
+        self._on_settled(len(self._forget(future)))
         self._calm_from = self._loop.time() + _CALM_S
         # Whoever waited for this group may have more to append.
+        self._gather()
+
+    def _forget(self, future: asyncio.Future[Any]) -> list[Gathered]:
+        if future is self._newest and self._overdue is not None:
+            self._overdue.cancel()
+            self._overdue = None
+        return self._under_way.pop(future)
+
+    def _wait_no_longer(self) -> None:
+        """Send on behind a group whose acknowledgement is late: it may be lost, with the server that led the stream."""
+        self._overdue = None
         self._gather()
 
 

@@ -178,7 +178,7 @@ class NatsCluster:
     def named(self, name: str) -> MemberServer:
         return next(server for server in self.servers if server.config.server_name == name)
 
-    def settings(self, user: str, seed: bytes, **changes: Any) -> NatsSettings:
+    def settings(self, user: str, seed: bytes) -> NatsSettings:
         """Return how a user connects to all of them."""
         return NatsSettings(
             servers=tuple(server.url for server in self.servers),
@@ -186,5 +186,4 @@ class NatsCluster:
             credentials=self.users.shown(user, seed),
             inbox_prefix=inbox_prefix(user),
             tls=trust_in(self.tls / "ca.crt"),
-            **changes,
         )
