@@ -35,6 +35,9 @@ NODES: Final = Instrument(
 DRAINS: Final = Instrument(Kind.GAUGE, "naisho_operator_drains", "Nodes that are leaving.")
 REFUSALS: Final = Instrument(Kind.GAUGE, "naisho_operator_refused_drains", "Drains that the authority refuses now.")
 PROBLEMS: Final = Instrument(Kind.GAUGE, "naisho_operator_problems", "Nodes for which something cannot be done now.")
+AT_MAXIMUM: Final = Instrument(
+    Kind.GAUGE, "naisho_operator_at_maximum", "Pools whose load asks for more nodes than they may have."
+)
 WRITES: Final = Instrument(Kind.COUNTER, "naisho_operator_writes", "Objects made, changed or removed.")
 API_ERRORS: Final = Instrument(Kind.COUNTER, "naisho_operator_api_errors", "Calls to the API server that failed.")
 
@@ -49,6 +52,7 @@ INSTRUMENTS: Final = (
     DRAINS,
     REFUSALS,
     PROBLEMS,
+    AT_MAXIMUM,
     WRITES,
     API_ERRORS,
 )

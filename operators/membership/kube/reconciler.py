@@ -18,9 +18,11 @@ from operators.membership.domain.pool.spec import PoolSpec, read_pool
 from operators.membership.kube.act import Actor, Deeds
 from operators.membership.kube.authority_host import AuthorityHost
 from operators.membership.kube.cluster import NODE_POOLS, SERVICE_NODES, Cluster
+from operators.membership.kube.errors import Conflict
 from operators.membership.kube.members import members, policy, seen_directory
 from operators.membership.kube.observe import Scenery, look, place_of, see
 from operators.membership.kube.registers import Registers
+from operators.membership.kube.scaler import Scaler
 from operators.membership.kube.settings import MembershipRules
 from operators.membership.kube.telling import Teller, timestamp
 from operators.membership.manifests.site import POOL, Manifest, Site
@@ -37,6 +39,7 @@ class Turn:
     """What came of one turn.
 
     Attributes:
+        pools: how many there are; 1 before the first look.
         writes: objects made, changed or removed, statuses and events included.
         problems: nodes that something could not be done for.
         unsettled: something is under way, so that the next look should come soon.
@@ -46,6 +49,7 @@ class Turn:
         refused: drains that the authority refused.
     """
 
+    pools: int = 1
     writes: int = 0
     problems: int = 0
     unsettled: bool = False
@@ -65,6 +69,16 @@ class _Pool:
     places: Mapping[str, tuple[str, str]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What came of a plan, for a pool's status."""
+
+    deeds: Deeds
+    #: Why the authority lets nodes not go, by name.
+    refusals: Mapping[str, str]
+    autoscaling: dict[str, Any] | None
+
+
 class Reconciler:
     """Brings the pools of a namespace to what people want.
 
@@ -75,6 +89,7 @@ class Reconciler:
         registers: where pools' registers lie.
         host: of the membership authority.
         rules: that the authority goes by.
+        scaler: of pools that ask for it.
         clock: the time.
     """
 
@@ -87,6 +102,7 @@ class Reconciler:
         registers: Registers,
         host: AuthorityHost,
         rules: MembershipRules,
+        scaler: Scaler,
         clock: Clock,
     ) -> None:
         self._cluster = cluster
@@ -95,6 +111,7 @@ class Reconciler:
         self._registers = registers
         self._host = host
         self._rules = rules
+        self._scaler = scaler
         self._clock = clock
         self._teller = Teller(cluster)
 
@@ -105,9 +122,9 @@ class Reconciler:
             KubeError: the API server does not answer, or refuses what nothing can be done without.
             DamagedRegister: a pool's register cannot be read.
         """
-        turn = Turn()
         bodies = await self._cluster.list(NODE_POOLS)
         pools = [await self._observe(body) for body in bodies if "deletionTimestamp" not in body["metadata"]]
+        turn = Turn(len(pools))
         if pools:
             self._host.go_by(policy(self._rules, [(pool.observed, pool.places) for pool in pools]))
         for pool in pools:
@@ -146,10 +163,11 @@ class Reconciler:
         now_ms = self._clock.now_ms()
         deeds = await self._actor.carry_out(plan, observed, pool.scenery, now_s=now_ms // 1000)
         refusals = await self._ask_authority(plan, observed)
+        autoscaling = await self._scale(pool, plan, deeds, now_ms=now_ms)
         turn.writes += deeds.writes
         turn.refused += len(refusals)
         turn.paused += observed.pool.paused
-        await self._tell(pool, plan, deeds, refusals, turn)
+        await self._tell(pool, plan, _Done(deeds, refusals, autoscaling), turn)
         turn.problems += len(deeds.problems)
         turn.unsettled |= bool(deeds.writes or refusals or deeds.problems)
 
@@ -184,7 +202,17 @@ class Reconciler:
         except (DrainRefused, UnknownNode, TimeoutError) as error:
             log.warning("a node that has left is still listed: %s", error)
 
-    async def _tell(self, pool: _Pool, plan: Plan, deeds: Deeds, refusals: Mapping[str, str], turn: Turn) -> None:
+    async def _scale(self, pool: _Pool, plan: Plan, deeds: Deeds, *, now_ms: int) -> dict[str, Any] | None:
+        try:
+            return await self._scaler.look(pool.body, pool.observed, pool.scenery, plan, now_ms=now_ms)
+        except ValueError as problem:
+            deeds.problems["autoscaling"] = str(problem)
+        except Conflict:
+            pass  # somebody else has just changed the pool: it is looked at again
+        return None
+
+    async def _tell(self, pool: _Pool, plan: Plan, done: _Done, turn: Turn) -> None:
+        deeds, refusals = done.deeds, done.refusals
         observed, now_ms = pool.observed, self._clock.now_ms()
         now = timestamp(now_ms)
         epoch = observed.directory.epoch if observed.directory else 0
@@ -214,6 +242,7 @@ class Reconciler:
             before=pool.body.get("status") or {},
             now=now,
         )
+        summary["autoscaling"] = done.autoscaling
         turn.draining += summary["drainingReplicas"]
         turn.writes += await self._teller.tell(NODE_POOLS, _typed("NodePool", pool.body), summary, now_ms=now_ms)
 

@@ -22,10 +22,12 @@ from operators.membership.kube.errors import KubeError
 from operators.membership.kube.foundation import Foundation, lay_foundation
 from operators.membership.kube.instruments import INSTRUMENTS, Pulse
 from operators.membership.kube.lease import Leadership
+from operators.membership.kube.node_metrics import NodeMetrics
 from operators.membership.kube.node_secrets import NodeSecrets
 from operators.membership.kube.pool_file import bring_pool, read_pool_file
 from operators.membership.kube.reconciler import Reconciler
 from operators.membership.kube.registers import Registers
+from operators.membership.kube.scaler import Scaler
 from operators.membership.kube.settings import OperatorSettings
 from operators.membership.kube.users import User, Users
 from operators.membership.kube.vault import Vault
@@ -40,6 +42,7 @@ from services.chassis.telemetry import Metrics, TelemetryEndpoint
 log = logging.getLogger(__name__)
 
 _RETRY_S: Final = 2.0
+_NO_NETWORK: Final = "no node serves yet"
 #: Without a carried-out look for so long, or without hearing of any change, the process is of no use: it ends.
 _DEAF_AFTER_S: Final = 900.0
 _WATCH_EVERY_S: Final = 15.0
@@ -51,7 +54,7 @@ class OperatorService:
     """One operator; of several only the one that holds the lease works.
 
     Attributes:
-        lifecycle: ready while it works, and while it waits in good order for the lease.
+        lifecycle: ready while it waits in good order for the lease, and once the network that it works for serves.
         metrics: of its own work.
     """
 
@@ -131,6 +134,7 @@ class OperatorService:
                 log.warning("the lease cannot be looked at: %s", error)
             await self._clock.sleep(_RETRY_S)
         log.info("this operator holds the lease")
+        self.lifecycle.withdraw(_NO_NETWORK)
         now = self._clock.monotonic()
         self._pulse.last_turn_at = self._pulse.last_event_at = now
         async with asyncio.TaskGroup() as tasks:
@@ -157,6 +161,9 @@ class OperatorService:
             )
             registers = Registers(cluster, site)
             secrets = NodeSecrets(vault, users, network.network_id)
+            metrics = NodeMetrics()
+            scaler = Scaler(cluster, self._settings.membership, metrics)
+            self.metrics.watch(table.AT_MAXIMUM, lambda: len(scaler.at_maximum))
             reconciler = Reconciler(
                 cluster,
                 site,
@@ -164,13 +171,15 @@ class OperatorService:
                 registers=registers,
                 host=host,
                 rules=self._settings.membership,
+                scaler=scaler,
                 clock=self._clock,
             )
             tasks.create_task(host.run())
             tasks.create_task(Watch(self._settings.namespace, self._on_event).run())
             tasks.create_task(self._keep_tending(vault, users, names, mirror))
             tasks.create_task(self._watchdog())
-            await self._keep_looking(reconciler, host)
+            async with metrics:
+                await self._keep_looking(reconciler, host)
 
     async def _foundation(self, vault: Vault, cluster: Cluster, site: Site) -> Foundation:
         while True:
@@ -202,6 +211,9 @@ class OperatorService:
                 pulse.outcomes["changed" if turn.writes else "unchanged"] += 1
                 self._took.record(pulse.last_turn_at - began)
             self._show(host)
+            directory = host.authority.directory if host.authority is not None else None
+            if not pulse.last.pools or (directory is not None and directory.active_nodes):
+                self.lifecycle.restore(_NO_NETWORK)  # for good: what happens to it later is no matter of readiness
             await self._clock.sleep(settings.pace)
             await sleep_unless(self._wake, self._clock, settings.look)
 
