@@ -14,8 +14,8 @@ _WITHIN_S: Final = 300.0
 def compile_folder(root: Path, folder: Path) -> None:
     """Compile every module under a folder, the same way every time.
 
-    One process in the order of names and with a fixed hash seed: what is interned, and the order of sets, depends on
-    both. Unchecked: the image's files have no times to compare, and nothing in it changes.
+    One process, in the order of names and with a fixed hash seed, so that nothing that a compiler may remember or order
+    differs. Unchecked: the image's files have no times to compare, and nothing in it changes.
 
     Args:
         root: what will be ``/``; tracebacks name paths from there.
