@@ -63,8 +63,17 @@ async def work() -> int:
 
 async def carry_out(run: LoadRun, job: Job, orders: asyncio.StreamReader) -> None:
     """Run until the plan is carried out or an order to stop comes, then check, and tell what came of it."""
-    used = time.process_time()
     ticking = asyncio.create_task(tick_for_ever(run))
+    try:
+        await measure(run, job, orders)
+    finally:
+        ticking.cancel()
+        await asyncio.gather(ticking, return_exceptions=True)
+
+
+async def measure(run: LoadRun, job: Job, orders: asyncio.StreamReader) -> None:
+    """Do what `carry_out` does, but for saying each second how it stands."""
+    used = time.process_time()
     finished = asyncio.create_task(run.finished())
     stopped = asyncio.create_task(orders.readline())  # an order to stop, or the end of who gave orders
     try:
@@ -76,9 +85,9 @@ async def carry_out(run: LoadRun, job: Job, orders: asyncio.StreamReader) -> Non
             await finished
         seconds, used = run.seconds, time.process_time() - used
     finally:
-        for task in (ticking, finished, stopped):
+        for task in (finished, stopped):
             task.cancel()
-        await asyncio.gather(ticking, finished, stopped, return_exceptions=True)
+        await asyncio.gather(finished, stopped, return_exceptions=True)
     findings = None
     if job.check:
         tell(checking=True)
@@ -89,7 +98,7 @@ async def carry_out(run: LoadRun, job: Job, orders: asyncio.StreamReader) -> Non
 
 
 async def tick_for_ever(run: LoadRun) -> None:
-    """Say how the run stands, each second."""
+    """Say how the run stands, each second; to be silent is to be dead."""
     while True:
         await asyncio.sleep(TICK_SECONDS)
         tally = run.tally

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -103,7 +102,7 @@ def _run(context: CliContext, texts: Texts, given: dict[str, Any]) -> dict[str, 
     )
     max_p99 = given["max_p99"]
     concert = Concert(
-        network_file=find_network_file(context.data_dir, os.environ | dict(context.environment), context.network),
+        network_file=find_network_file(context.data_dir, context.environment, context.network),
         load=whole,
         processes=given["processes"],
         pages=given["metrics"],

@@ -25,6 +25,8 @@ from operators.load.tally import Tally
 READY_SECONDS = 90.0
 #: Between the last one's word that it is ready and the first arrival.
 LEAD_SECONDS = 0.2
+#: A process says something each second; one that is silent for so long has failed.
+SILENCE_SECONDS = 60.0
 #: For a process to end once it has said all.
 END_SECONDS = 10.0
 
@@ -155,10 +157,13 @@ class Fleet:
     async def _hear(self, process: asyncio.subprocess.Process) -> dict[str, Any]:
         assert process.stdout is not None
         try:
-            line = await process.stdout.readline()
+            async with asyncio.timeout(SILENCE_SECONDS):
+                line = await process.stdout.readline()
             heard: dict[str, Any] = json.loads(line) if line else {}
         except ValueError as error:
             raise GeneratorFailed("a generating process said something unreadable") from error
+        except TimeoutError:
+            raise GeneratorFailed(f"a generating process said nothing for {SILENCE_SECONDS:.0f} s") from None
         if not line:
             raise GeneratorFailed(f"a generating process ended with status {await process.wait()}")
         return heard

