@@ -27,7 +27,7 @@ def load(shared: Texts) -> click.Command:
     from operators.load.mix import Mix  # noqa: PLC0415
     from operators.load.plan import read_ramp, read_seconds  # noqa: PLC0415
     from operators.load.sizes import Sizes  # noqa: PLC0415
-    from operators.load.wishes import Reads  # noqa: PLC0415
+    from operators.load.wishes import Reads, read_lifetime  # noqa: PLC0415
 
     texts = catalogs.load(shared.language)
     time, ramp = Reads("time", read_seconds, texts), Reads("ramp", read_ramp, texts)
@@ -46,7 +46,7 @@ def load(shared: Texts) -> click.Command:
     @option("--spacing", type=click.Choice([each.value for each in Spacing]), default="poisson")
     @option("--mix", type=mix, default="store=6,retrieve=3,delete=1", metavar="NAME=WEIGHT,…")
     @option("--size", type=sizes, default="1024", metavar="BYTES")
-    @option("--ttl", type=time, default="1h", metavar="TIME")
+    @option("--ttl", type=Reads("lifetime", read_lifetime, texts), default="1h", metavar="TIME")
     @option("--accounts", type=count, default=1000)
     @option("--way", type=click.Choice(["onion", "straight"]), default="onion")
     @option("--paths", type=count, default=16)

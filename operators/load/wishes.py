@@ -7,9 +7,10 @@ from typing import Any, Generic, TypeVar
 
 import click
 
+from naisho.protocol.limits import MAX_TTL_PUBLIC_INBOX_MS, MIN_TTL_MS
 from naisho.texts import Texts
 from operators.load.errors import BadPlan
-from operators.load.plan import Phase, Plan
+from operators.load.plan import Phase, Plan, read_seconds
 
 T = TypeVar("T")
 
@@ -38,6 +39,21 @@ class Reads(click.ParamType[T], Generic[T]):
             return self._read(value)
         except BadPlan:
             self.fail(self._texts(f"wrong.{self.name}", given=value), param, ctx)
+
+
+def read_lifetime(text: str) -> float:
+    """Read how long messages live.
+
+    >>> read_lifetime("1h")
+    3600.0
+
+    Raises:
+        BadPlan: no time, or one that no node takes.
+    """
+    seconds = read_seconds(text)
+    if not MIN_TTL_MS <= seconds * 1000 <= MAX_TTL_PUBLIC_INBOX_MS:
+        raise BadPlan(f"{text}: messages live between 10 s and 14 days")
+    return seconds
 
 
 def plan_of(rate: float | None, seconds: float | None, ramps: Sequence[Phase], usual: tuple[float, float]) -> Plan:

@@ -127,7 +127,16 @@ def test_the_command_says_what_it_came_to_and_fails_on_a_bound(network: RunningN
 
 @pytest.mark.parametrize(
     "options",
-    [["--mix", "send=1"], ["--size", "0"], ["--ramp", "1:2"], ["--for", "5"], ["--ramp", "0:0:5s"], ["--rate", "0"]],
+    [
+        ["--mix", "send=1"],
+        ["--size", "0"],
+        ["--ramp", "1:2"],
+        ["--for", "5"],
+        ["--ramp", "0:0:5s"],
+        ["--rate", "0"],
+        ["--ttl", "9s"],
+        ["--ttl", "15d"],
+    ],
 )
 def test_options_that_say_nothing_are_a_wrong_call(network: RunningNetwork, options: Sequence[str]) -> None:
     assert call(network, *options)[0] == 2
