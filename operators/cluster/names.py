@@ -18,7 +18,7 @@ OURS: Final = f"{NAME_LABEL}={APP}"
 
 DRAIN: Final = "naisho.dev/drain"
 SKIP_DRAIN: Final = "naisho.dev/skip-drain"
-NO_REPLACEMENT: Final = "naisho.dev/no-replacement"
+DRAIN_FIRST: Final = "naisho.dev/drain-first"
 
 
 class Kind(NamedTuple):
