@@ -86,7 +86,7 @@ def document(
         "complete": facts.complete,
         "options": dict(facts.options),
         "totals": _totals(tally, min(facts.seconds, plan.seconds) or 1.0),
-        "generator": _generator(facts, tally.total("offered")),
+        "generator": _generator(facts, tally.total("offered") - tally.total(Outcome.SHED)),
         "latency_ms": tally.latency().summary(),
         "late_ms": tally.late.summary(),
         "operations": {str(name): _operation(each) for name, each in tally.operations.items()},
@@ -112,11 +112,11 @@ def _totals(tally: Tally, seconds: float) -> dict[str, Any]:
     }
 
 
-def _generator(facts: Facts, offered: int) -> dict[str, Any]:
+def _generator(facts: Facts, sent: int) -> dict[str, Any]:
     """Return what making the load cost; a process that is busy all the time is what was measured, not the network."""
     return {
         "processes": len(facts.cpu_s),
-        "us_per_request": round(sum(facts.cpu_s) / offered * 1e6, 1) if offered else None,
+        "us_per_request": round(sum(facts.cpu_s) / sent * 1e6, 1) if sent else None,
         "busiest": round(max(facts.cpu_s, default=0.0) / facts.seconds, 3) if facts.seconds else 0.0,
     }
 

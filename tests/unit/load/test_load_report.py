@@ -151,7 +151,7 @@ def test_the_twin_adds_up() -> None:
     assert {kind: sum(counts) for kind, counts in series["errors"].items()} == made["errors"]
     assert {len(values) for name, values in series.items() if isinstance(values, list)} == {len(series["at_s"])}
     assert sum(swarm["share"] for swarm in made["swarms"].values()) == pytest.approx(1, abs=1e-3)
-    assert made["generator"] == {"processes": 2, "us_per_request": 2000.0, "busiest": 0.015}
+    assert made["generator"] == {"processes": 2, "us_per_request": 2040.8, "busiest": 0.015}
     assert made["resources"]["load"]["cpu_percent"] == [None, 50.0, 50.0, 50.0, 50.0]
 
 
