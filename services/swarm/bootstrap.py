@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import math
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -64,11 +66,13 @@ class SwarmService:
         self._mailbox_key = bytes.fromhex(settings.mailbox_key.text)
         self._network = network_file.parse(settings.network_file.read_bytes())
         self._names = NetworkNames(self._network.network_id)
-        self._about = about(settings.about, self._key, Identity.read(settings.certificate), self._network.network_id)
+        told = replace(settings.about, machine=_opaque(settings.about.machine, self._mailbox_key))
+        self._about = about(told, self._key, Identity.read(settings.certificate), self._network.network_id)
         self._socket = MailboxSocket(self.local.handle, self._directories, self._report_peers, self.lifecycle)
         self._swarm = INVALID_SWARM
         self._members: tuple[str, ...] = ()
         self._main: frozenset[int] = frozenset()
+        self._listed = self._has_left = False
         self._logs: LogAccess | None = None
         self._store: LocalStore | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -143,6 +147,8 @@ class SwarmService:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._store is not None:
             await self._store.close()
+            if self._has_left:
+                await asyncio.to_thread(LocalStore.forget, self._settings.data)
         if self._logs is not None:
             await self._logs.close()
 
@@ -186,6 +192,8 @@ class SwarmService:
     def _on_directory(self, directory: Directory) -> None:
         """Serve and follow what a newer directory says."""
         own = directory.by_key.get(self._key.public)
+        self._has_left = own is None and (self._listed or self._has_left)
+        self._listed = own is not None
         swarm = INVALID_SWARM if own is None else own.swarm_id
         followed = directory.followed(self._key.public)
         self._swarm, self._main = swarm, followed.main
@@ -243,6 +251,11 @@ def about(told: AboutNode, key: SigningKey, identity: Identity, network_id: str)
         certificate_signature=sign_certificate(identity.certificate, key, network_id=network_id),
         machine=told.machine,
     )
+
+
+def _opaque(machine: str, mailbox_key: bytes) -> str:
+    """Return a name by which nodes on one machine are known to be, and by which nobody outside finds the machine."""
+    return hashlib.blake2b(machine.encode(), key=mailbox_key, digest_size=8).hexdigest() if machine else ""
 
 
 def away(members: Iterable[Node]) -> frozenset[str]:

@@ -37,7 +37,7 @@ class AboutNode:
     seed: Address | None = None
     family: str = "unnamed"
     country: str = "ZZ"
-    #: The machine it runs on, by an opaque name.
+    #: The machine it runs on, by any name; the directory tells a keyed hash of it.
     machine: str = ""
 
 

@@ -55,6 +55,7 @@ PLANTS = {
     "Nobody imports the cluster's commands": [Plant("operators.local.home", "operators.cluster.names")],
     "The cluster's commands know no engine": [Plant("operators.cluster.status", "operators.local.home")],
     "The load test is a client": [Plant("operators.load.mix", "operators.membership.keys")],
+    "Inside the load test": [Plant("operators.load.ledger", "operators.load.running")],
     "Inside the cluster's commands": [Plant("operators.cluster.names", "operators.cluster.kube")],
     "Inside the SDK": [
         Plant("naisho.client", "naisho.cli.main"),

@@ -72,6 +72,11 @@ class LocalStore:
         bounds = settings or StoreBounds()
         return cls(folder, await asyncio.to_thread(_open, folder, bounds), retention, bounds)
 
+    @staticmethod
+    def forget(folder: Path) -> None:
+        """Remove a closed store's files: the node has left its network, and others hold everything."""
+        schema.forget(folder)
+
     @property
     def overwriting(self) -> bool:
         """Whether bytes of removed messages are still in the files."""
