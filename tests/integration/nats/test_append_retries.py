@@ -86,13 +86,16 @@ async def test_whoever_no_longer_waits_is_not_sent_again(stream: Stream) -> None
     assert (await again.identity()).last_sequence == 0
 
 
-async def test_a_group_without_an_answer_holds_up_no_other(
-    stream: Stream, nats: NatsConnection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    log = await JetStreamLog.open(nats, f"TEST_{stream.net}", append_timeout_s=30.0)
-    send, lost = nats.send_request, asyncio.get_running_loop().create_future()
+class FirstGroup:
+    """Keeps the commit of the first group from the server."""
 
-    def lose_the_first_group(
+    def __init__(self, connection: NatsConnection, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._send = connection.send_request
+        self.lost: asyncio.Future[tuple[Waiter, asyncio.Future[Any]]] = asyncio.get_running_loop().create_future()
+        monkeypatch.setattr(connection, "send_request", self.send_request)
+
+    def send_request(
+        self,
         subject: bytes,
         payload: bytes,
         waiter: Waiter,
@@ -101,14 +104,19 @@ async def test_a_group_without_an_answer_holds_up_no_other(
         headers: bytes | None = None,
         timeout_s: float | None = None,
     ) -> None:
-        if b"Batch-Commit" in (headers or b"") and not lost.done():
-            lost.set_result((waiter, future))
+        if b"Batch-Commit" in (headers or b"") and not self.lost.done():
+            self.lost.set_result((waiter, future))
         else:
-            send(subject, payload, waiter, future, headers=headers, timeout_s=timeout_s)
+            self._send(subject, payload, waiter, future, headers=headers, timeout_s=timeout_s)
 
-    monkeypatch.setattr(nats, "send_request", lose_the_first_group)
+
+async def test_a_group_without_an_answer_holds_up_no_other(
+    stream: Stream, nats: NatsConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = await JetStreamLog.open(nats, f"TEST_{stream.net}", append_timeout_s=30.0)
+    group = FirstGroup(nats, monkeypatch)
     first = [log.append(f"{stream.net}.a", b"x") for _ in range(100)]
-    waiter, future = await lost
+    waiter, future = await group.lost
     async with asyncio.timeout(5):
         await asyncio.gather(*(log.append(f"{stream.net}.b", b"x") for _ in range(300)))
         await asyncio.gather(*(log.append(f"{stream.net}.c", b"x") for _ in range(300)))
@@ -116,4 +124,16 @@ async def test_a_group_without_an_answer_holds_up_no_other(
     results = await asyncio.gather(*first, return_exceptions=True)
     unsure = [result for result in results if isinstance(result, LogUnavailable) and result.maybe_stored]
     assert len(unsure) > 50
+    assert log.in_flight == 0
+
+
+async def test_a_group_that_is_refused_for_the_moment_is_stored_event_by_event(
+    stream: Stream, nats: NatsConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = await stream.log()
+    group = FirstGroup(nats, monkeypatch)
+    appends = [log.append(f"{stream.net}.a", b"x") for _ in range(100)]
+    waiter, future = await group.lost
+    waiter.answer(future, None, b'{"error":{"code":503,"err_code":10008,"description":"unavailable"}}')
+    assert len(set(await asyncio.gather(*appends))) == 100
     assert log.in_flight == 0
