@@ -4,7 +4,7 @@ PYTHON ?= $(firstword $(wildcard /usr/bin/python3.11) python3.11)
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
-.PHONY: help up demo test install protos lint types layering proto-lint check unit fuzz chaos bench lock clean
+.PHONY: help up demo test install protos lint types layering proto-lint check unit fuzz chaos cluster-test bench lock clean
 
 help: ## Show this help
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-11s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,10 @@ fuzz: $(STAMP) ## Fuzz every parser of untrusted bytes for longer (INPUTS=100000
 
 chaos: $(STAMP) ## Every accident over and over, alone and together (ROUNDS=10)
 	@NAISHO_CHAOS_ROUNDS=$(or $(ROUNDS),10) $(BIN)/pytest -q tests/chaos/test_nothing_lost.py --timeout 0
+
+cluster-test: $(STAMP) ## The whole network on a real Kubernetes, under load, accident by accident; writes docs/operating
+	@$(BIN)/python -m tests.cluster.with_lab $(abspath $(BIN))/python -m tests.cluster \
+		--image docker.io/library/naisho:under-test --other-image docker.io/library/naisho:upgraded
 
 bench: $(STAMP) ## Speed and memory beside the ceilings of their parts; writes docs/benchmark.md and .svg
 	@$(BIN)/python -m tests.bench

@@ -7,6 +7,7 @@ import asyncio
 import sys
 from pathlib import Path
 
+from tests.cluster.cluster_dns import use_cluster_dns
 from tests.cluster.kubectl import Installed
 from tests.cluster.trial import Trial
 
@@ -22,6 +23,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=_ROOT / "docs" / "operating")
     parser.add_argument("--only", default="", help="only steps whose names contain this")
     arguments = parser.parse_args()
+    use_cluster_dns()
     network = Installed(arguments.namespace, _ROOT / "charts" / "naisho")
     trial = Trial(network, arguments.image, arguments.other_image, arguments.out)
     return 0 if asyncio.run(trial.run(arguments.only)) else 1

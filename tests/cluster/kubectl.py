@@ -96,7 +96,7 @@ class Installed:
         )
         if not well(pool):
             return False
-        complete = all(
+        complete: bool = all(
             (item.get("status") or {}).get("readyReplicas", 0) == item["spec"]["replicas"]
             and (item.get("status") or {}).get("updatedReplicas", 0) == item["spec"]["replicas"]
             for item in sets["items"]
@@ -109,7 +109,7 @@ def well(pool: dict[str, Any]) -> bool:
     """Tell whether a NodePool says of its present spec that all is done and well."""
     status = pool.get("status") or {}
     conditions = {condition["type"]: condition for condition in status.get("conditions") or ()}
-    return (
+    return bool(
         status.get("observedGeneration") == pool["metadata"]["generation"]
         and conditions.get("Ready", {}).get("status") == "True"
         and conditions.get("Progressing", {}).get("status") == "False"

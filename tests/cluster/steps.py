@@ -84,7 +84,8 @@ def install_again(image: str) -> Step:
 
     async def do(network: Installed) -> None:
         await network.helm("uninstall", network.release, "--wait", "--timeout", "5m")
-        await network.until("no pod is left", lambda: _none(network, "pods"))
+        # The pod of `helm test` is not the release's: it stays for whoever wants its log.
+        await network.until("no pod is left", lambda: _none(network, "pods", "app.kubernetes.io/component!=test"))
         await network.until("no service node is left", lambda: _none(network, "servicenodes"))
         await network.install(image)
 
@@ -103,8 +104,8 @@ async def _gone(network: Installed, kind: str, name: str) -> bool:
     return not (await network.kubectl("get", kind, name, "--ignore-not-found")).strip()
 
 
-async def _none(network: Installed, kind: str) -> bool:
-    return not (await network.get(kind))["items"]
+async def _none(network: Installed, kind: str, selector: str = "") -> bool:
+    return not (await network.get(kind, "--selector", selector))["items"]
 
 
 async def _bound(network: Installed, claim: str) -> bool:
