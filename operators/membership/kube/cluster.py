@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from typing import Any, Final, NamedTuple, cast
 
@@ -63,7 +64,8 @@ class Cluster:
             ClusterAway: neither can be used, or nobody answers.
         """
         try:
-            api = await kr8s.asyncio.api(url=url, namespace=namespace)
+            async with asyncio.timeout(TIMEOUT_S):
+                api = await kr8s.asyncio.api(url=url, namespace=namespace)
         except (OSError, ValueError, httpx.HTTPError, kr8s.ServerError, kr8s.APITimeoutError) as error:
             raise ClusterAway(f"there is no way to the Kubernetes API: {error}") from error
         api.timeout = TIMEOUT_S

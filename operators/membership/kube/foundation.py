@@ -60,11 +60,7 @@ async def lay_foundation(vault: Vault, settings: OperatorSettings, *, now_ms: in
         KubeError: the API server does not answer, or refuses.
     """
     install = settings.install
-    authority = await vault.read(f"{install}-authority")
-    if authority is not None and await vault.read(f"{install}-mailbox") is None:
-        raise KeyFileError(
-            f"Secret {install}-mailbox is gone, and without its key no mail is found again; restore it from a backup"
-        )
+    await _refuse_what_is_lost(vault, install)
     made = _new_keys(settings, now_ms=now_ms)
     await vault.obtain(f"{install}-mailbox", "node", lambda: made.mailbox)
     authority = await vault.obtain(f"{install}-authority", "operator", lambda: made.authority)
@@ -75,6 +71,23 @@ async def lay_foundation(vault: Vault, settings: OperatorSettings, *, now_ms: in
         {NETWORK: network_file.render(network), NETWORK_ID: network.network_id},
     )
     return Foundation(network, await _account(vault, settings, network.network_id, now_ms=now_ms))
+
+
+async def _refuse_what_is_lost(vault: Vault, install: str) -> None:
+    """Make nothing anew that there was once.
+
+    Raises:
+        KeyFileError: a part is missing although one is there that was made later.
+    """
+    if await vault.read(f"{install}-authority") is None:
+        if (lost := await vault.text(f"{install}-network", NETWORK_ID)) is not None:
+            raise KeyFileError(
+                f"Secret {install}-authority is gone, the key of network {lost}; restore it from a backup"
+            )
+    elif await vault.read(f"{install}-mailbox") is None:
+        raise KeyFileError(
+            f"Secret {install}-mailbox is gone, and without its key no mail is found again; restore it from a backup"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +119,11 @@ async def _account(vault: Vault, settings: OperatorSettings, network_id: str, *,
     if not settings.nats.managed:
         return await _given_account(vault, settings)
     install = settings.install
+    conf_there = await vault.read(f"{install}-nats-auth")
+    if conf_there is not None and await vault.read(f"{install}-nats-accounts") is None:
+        raise KeyFileError(
+            f"Secret {install}-nats-accounts is gone, and the log belongs to that account; restore it from a backup"
+        )
     seeds = await vault.obtain(f"{install}-nats-accounts", "operator", _new_trust)
     trust = TrustKeys(
         *(
@@ -168,6 +186,9 @@ async def _certificates(vault: Vault, settings: OperatorSettings, *, now_ms: int
         made = make_authority(f"{install} log", now=now)
         return {"ca.crt": made.certificate, "ca.key": made.key}
 
+    issued = await vault.read(f"{install}-nats-tls")
+    if issued is not None:
+        return issued["ca.crt"]  # also if the authority's own key has been taken elsewhere
     held = await vault.obtain(f"{install}-ca", "operator", new_authority)
 
     def new_server() -> Content:

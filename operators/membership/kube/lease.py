@@ -6,6 +6,7 @@ the log takes the directory of only one of them (``TakenOver``).
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Final
 
@@ -15,6 +16,11 @@ from operators.membership.manifests.site import Manifest, Site
 from services.chassis.clock import Clock
 
 _RETRY_S: Final = 2.0
+
+
+def lease_of(site: Site) -> str:
+    """Return the name of an install's Lease."""
+    return f"{site.install}-operator"
 
 
 class Leadership:
@@ -34,7 +40,7 @@ class Leadership:
     ) -> None:
         self._cluster = cluster
         self._site = site
-        self._name = f"{site.install}-operator"
+        self._name = lease_of(site)
         self._holder = holder
         self._clock = clock
         self._lasts_s = lasts_s
@@ -47,7 +53,7 @@ class Leadership:
 
     async def acquire(self) -> None:
         """Wait until this operator may work."""
-        while not await self._try():
+        while not await self._taken():
             await self._clock.sleep(_RETRY_S)
         self.held = True
 
@@ -60,8 +66,10 @@ class Leadership:
         while True:
             await self._clock.sleep(self._renew_s)
             try:
-                held = await self._try()
-            except ClusterAway:
+                # An answer that comes after the lease has run out comes too late.
+                async with asyncio.timeout(self._renewed_at + self._lasts_s - self._clock.monotonic()):
+                    held = await self._renew()
+            except (ClusterAway, TimeoutError):
                 held = True  # as far as is known
             if not held or self._clock.monotonic() - self._renewed_at > self._lasts_s:
                 self.held = False
@@ -79,27 +87,41 @@ class Leadership:
                 LEASES, self._name, {"metadata": {"resourceVersion": version}, "spec": {"holderIdentity": ""}}
             )
 
+    async def _taken(self) -> bool:
+        try:
+            return await self._try()
+        except Conflict:
+            return False
+
+    async def _renew(self) -> bool:
+        try:
+            return await self._try()
+        except Conflict:  # somebody has taken it, or has changed something else in it
+            return await self._taken()
+
     async def _try(self) -> bool:
-        """Take or renew the Lease; tell whether this operator holds it now."""
+        """Take or renew the Lease; tell whether this operator holds it now.
+
+        Raises:
+            Conflict: it was changed between a look and a touch.
+        """
         started = self._clock.monotonic()
         lease = await self._cluster.get(LEASES, self._name)
-        try:
-            if lease is None:
-                await self._cluster.create(
-                    LEASES, {"metadata": self._site.meta(self._name, "operator"), "spec": self._spec(0)}
-                )
-            elif self._may_take(lease):
-                taken = (lease.get("spec") or {}).get("leaseTransitions") or 0
-                if (lease.get("spec") or {}).get("holderIdentity") != self._holder:
-                    taken += 1
-                patch: Manifest = {
-                    "metadata": {"resourceVersion": lease["metadata"]["resourceVersion"]},
-                    "spec": self._spec(taken),
-                }
-                await self._cluster.merge(LEASES, self._name, patch)
-            else:
-                return False
-        except Conflict:
+        if lease is None:
+            await self._cluster.create(
+                LEASES, {"metadata": self._site.meta(self._name, "operator"), "spec": self._spec(0)}
+            )
+        elif self._may_take(lease):
+            taken = (lease.get("spec") or {}).get("leaseTransitions") or 0
+            if (lease.get("spec") or {}).get("holderIdentity") != self._holder:
+                taken += 1
+            patch: Manifest = {
+                "metadata": {"resourceVersion": lease["metadata"]["resourceVersion"]},
+                "spec": self._spec(taken),
+            }
+            if await self._cluster.merge(LEASES, self._name, patch) is None:
+                raise Conflict(f"Lease {self._name} is gone")
+        else:
             return False
         self._renewed_at = started
         return True

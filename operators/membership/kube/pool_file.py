@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from operators.membership.kube.cluster import CONFIG_MAPS, NODE_POOLS, Cluster
+from operators.membership.kube.errors import Conflict
 from operators.membership.manifests.patches import changed_leaves
 from operators.membership.manifests.site import GROUP, Manifest, Site
 
@@ -40,6 +41,7 @@ async def bring_pool(cluster: Cluster, site: Site, wished: Manifest) -> None:
     """Make the NodePool that an install brings along, or take over what changed in it since.
 
     Raises:
+        Conflict: the pool of an install before this one is not gone yet.
         KubeError: the API server does not answer, or refuses the pool.
     """
     name, spec = wished["metadata"]["name"], wished["spec"]
@@ -49,11 +51,22 @@ async def bring_pool(cluster: Cluster, site: Site, wished: Manifest) -> None:
         await cluster.create(NODE_POOLS, await _owned(cluster, site, wished, values))
         log.info("the node pool %s is made, of %s nodes", name, spec.get("replicas", "the default number of"))
         return
+    if await _belongs_to_another(cluster, site, there):
+        raise Conflict(f"the node pool {name} is of an install before this one, and goes with it; it is waited for")
     before = json.loads((there["metadata"].get("annotations") or {}).get(VALUES, "{}"))
     if before != spec:
         patch: Manifest = {"metadata": {"annotations": {VALUES: values}}, "spec": changed_leaves(before, spec)}
         await cluster.merge(NODE_POOLS, name, patch)
         log.info("the node pool %s takes over: %s", name, json.dumps(patch["spec"]))
+
+
+async def _belongs_to_another(cluster: Cluster, site: Site, there: Manifest) -> bool:
+    """Tell whether a pool came with an install that is gone, so that it will be gone soon, too."""
+    source = await cluster.get(CONFIG_MAPS, f"{site.install}-pool")
+    owners = {owner["uid"] for owner in there["metadata"].get("ownerReferences") or ()}
+    return "deletionTimestamp" in there["metadata"] or bool(
+        owners and source is not None and source["metadata"]["uid"] not in owners
+    )
 
 
 async def _owned(cluster: Cluster, site: Site, wished: Manifest, values: str) -> Manifest:

@@ -21,7 +21,7 @@ from operators.membership.kube.cluster import Cluster
 from operators.membership.kube.errors import KubeError
 from operators.membership.kube.foundation import Foundation, lay_foundation
 from operators.membership.kube.instruments import INSTRUMENTS, Pulse
-from operators.membership.kube.lease import Leadership
+from operators.membership.kube.lease import Leadership, lease_of
 from operators.membership.kube.node_metrics import NodeMetrics
 from operators.membership.kube.node_secrets import NodeSecrets
 from operators.membership.kube.pool_file import bring_pool, read_pool_file
@@ -42,6 +42,8 @@ from services.chassis.telemetry import Metrics, TelemetryEndpoint
 log = logging.getLogger(__name__)
 
 _RETRY_S: Final = 2.0
+#: How long the work in hand may take to end.
+_END_WITHIN_S: Final = 5.0
 _NO_NETWORK: Final = "no node serves yet"
 #: Without a carried-out look for so long, or without hearing of any change, the process is of no use: it ends.
 _DEAF_AFTER_S: Final = 900.0
@@ -70,6 +72,7 @@ class OperatorService:
         self._pulse = Pulse(now, now, now)
         self._leadership: Leadership | None = None
         self._cluster: Cluster | None = None
+        self._working: asyncio.Task[None] | None = None
         self._authority_shown = False
         self._users: dict[str, User] = {}
         self._telemetry = TelemetryEndpoint(
@@ -86,13 +89,16 @@ class OperatorService:
         self._took = self.metrics.distribution(table.TURN_SECONDS)
         self.metrics.watch(table.LEADER, lambda: bool(self._leadership and self._leadership.held))
         await self._telemetry.start()
-        self.lifecycle.spawn(self._work(), "operate")
+        self._working = self.lifecycle.spawn(self._work(), "operate")
 
     async def drain(self) -> None:
         """Nothing is in hand that would not be taken up by the next one."""
 
     async def stop(self) -> None:
-        """Give the lease back."""
+        """End the work, and only then give the lease back."""
+        if self._working is not None:
+            self._working.cancel()
+            await asyncio.wait([self._working], timeout=_END_WITHIN_S)
         if self._leadership is not None:
             with contextlib.suppress(KubeError, TimeoutError):
                 async with asyncio.timeout(_RETRY_S):
@@ -175,7 +181,8 @@ class OperatorService:
                 clock=self._clock,
             )
             tasks.create_task(host.run())
-            tasks.create_task(Watch(self._settings.namespace, self._on_event).run())
+            watch = Watch(site.namespace, lease=lease_of(site), changed=self._wake.set, alive=self._on_word)
+            tasks.create_task(watch.run())
             tasks.create_task(self._keep_tending(vault, users, names, mirror))
             tasks.create_task(self._watchdog())
             async with metrics:
@@ -246,9 +253,8 @@ class OperatorService:
             if now - self._pulse.last_turn_at > _DEAF_AFTER_S or now - self._pulse.last_event_at > _DEAF_AFTER_S:
                 raise RuntimeError("the operator has heard of nothing, or done nothing, for too long")
 
-    def _on_event(self) -> None:
+    def _on_word(self) -> None:
         self._pulse.last_event_at = self._clock.monotonic()
-        self._wake.set()
 
     def _on_directory(self, directory: Directory) -> None:
         del directory  # it is looked at in the turn that follows

@@ -1,5 +1,8 @@
 """Hearing of changes: kopf watches all that decisions look at, and each change only says that it is time to look.
 
+The operator's own Lease is watched, too: it is renewed every few seconds, so that who hears nothing of it is deaf, and
+not just in a network where nothing happens.
+
 What changed is not looked at here, nothing is patched, and no handler needs a finalizer: decisions are made of what is
 there, not of what was heard. kopf lives in a thread with an event loop of its own, for it takes the signals of the
 one it runs in.
@@ -8,6 +11,7 @@ one it runs in.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections.abc import Callable
@@ -15,7 +19,15 @@ from typing import Any, Final
 
 import kopf
 
-from operators.membership.kube.cluster import NODE_POOLS, PODS, SERVICE_NODES, SERVICES, STATEFUL_SETS, VOLUME_CLAIMS
+from operators.membership.kube.cluster import (
+    LEASES,
+    NODE_POOLS,
+    PODS,
+    SERVICE_NODES,
+    SERVICES,
+    STATEFUL_SETS,
+    VOLUME_CLAIMS,
+)
 from operators.membership.manifests.site import POOL
 
 log = logging.getLogger(__name__)
@@ -34,12 +46,16 @@ class Watch:
 
     Args:
         namespace: the only one that is watched.
-        heard: is called in the caller's event loop for every change.
+        lease: name of the Lease that is renewed all the time.
+        changed: is called in the caller's event loop for every change.
+        alive: is called there for every change, and whenever the Lease was renewed.
     """
 
-    def __init__(self, namespace: str, heard: Callable[[], None]) -> None:
+    def __init__(self, namespace: str, *, lease: str, changed: Callable[[], None], alive: Callable[[], None]) -> None:
         self._namespace = namespace
-        self._heard = heard
+        self._lease = lease
+        self._changed = changed
+        self._alive = alive
         self._loop = asyncio.get_running_loop()
         self._end = threading.Event()
         self._ended = asyncio.Event()
@@ -65,7 +81,7 @@ class Watch:
             asyncio.run(
                 kopf.operator(
                     registry=self._registry(),
-                    settings=_settings(),
+                    settings=_settings(self._lease),
                     namespaces=[self._namespace],
                     standalone=True,
                     stop_flag=self._end,
@@ -75,7 +91,7 @@ class Watch:
             self._failure = error
         finally:
             if not self._end.is_set():
-                self._loop.call_soon_threadsafe(self._ended.set)
+                self._tell(self._ended.set)
 
     def _registry(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
@@ -84,10 +100,19 @@ class Watch:
             kopf.on.event(kind.api, kind.plural, registry=registry)(self._on_event)
         for kind in _MADE:
             kopf.on.event(kind.api, kind.plural, labels={POOL: kopf.PRESENT}, registry=registry)(self._on_event)
+        kopf.on.event(LEASES.api, LEASES.plural, registry=registry)(self._on_renewal)
         return registry
 
     def _on_event(self, **_: Any) -> None:
-        self._loop.call_soon_threadsafe(self._heard)
+        self._tell(self._alive)
+        self._tell(self._changed)
+
+    def _on_renewal(self, **_: Any) -> None:
+        self._tell(self._alive)
+
+    def _tell(self, whom: Callable[[], None]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended; so will this thread
+            self._loop.call_soon_threadsafe(whom)
 
 
 def _login(**arguments: Any) -> kopf.ConnectionInfo | None:
@@ -95,8 +120,12 @@ def _login(**arguments: Any) -> kopf.ConnectionInfo | None:
     return kopf.login_with_service_account(**arguments) or kopf.login_with_kubeconfig(**arguments)
 
 
-def _settings() -> kopf.OperatorSettings:
+def _settings(lease: str) -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
+    # What is not ours is not even sent; and by its name alone a Lease may be watched.
+    for kind in _MADE:
+        settings.watching.label_selectors[kind.api, kind.plural] = POOL
+    settings.watching.field_selectors[LEASES.api, LEASES.plural] = f"metadata.name={lease}"
     settings.watching.server_timeout = _SERVER_ENDS_S
     settings.watching.client_timeout = _CLIENT_ENDS_S
     settings.watching.connect_timeout = _CONNECT_S

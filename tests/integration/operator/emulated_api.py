@@ -96,7 +96,7 @@ class EmulatedApi(kmock.KubernetesScaffold):
                     return store.get(plural, name)
                 case "list":
                     # Items of a real list do not say what they are, either.
-                    items = [_bare(item) for item in store.list(plural, request.params.get("labelSelector", ""))]
+                    items = [_bare(item) for item in store.list(plural) if _wanted(request, item)]
                     served = SERVED[plural]
                     meta = {"resourceVersion": str(store.version)}
                     return {"apiVersion": served.api, "kind": f"{served.kind}List", "metadata": meta, "items": items}
@@ -114,7 +114,7 @@ class EmulatedApi(kmock.KubernetesScaffold):
 
     async def _watch(self, request: kmock.Request) -> AsyncIterator[Any]:
         _, plural = self._admit(request)
-        selector, since = request.params.get("labelSelector", ""), int(request.params.get("resourceVersion") or 0)
+        since = int(request.params.get("resourceVersion") or 0)
         yield b""
         grown = asyncio.Event()
         self._watches.add(grown)
@@ -123,11 +123,18 @@ class EmulatedApi(kmock.KubernetesScaffold):
                 grown.clear()
                 for change in self.store.changes(plural, since):
                     since = change.version
-                    if selects(selector, change.there):
+                    if _wanted(request, change.there):
                         yield _told(change)
                 await grown.wait()
         finally:
             self._watches.discard(grown)
+
+
+def _wanted(request: kmock.Request, there: Manifest) -> bool:
+    field, _, name = request.params.get("fieldSelector", "").partition("=")
+    if field not in {"", "metadata.name"}:
+        raise kmock.KubernetesError(status=400, reason="BadRequest", message=f"no selector for {field}")
+    return (not field or there["metadata"]["name"] == name) and selects(request.params.get("labelSelector", ""), there)
 
 
 def _bare(item: Manifest) -> Manifest:
