@@ -219,5 +219,3 @@ def selects(selector: str, there: Manifest) -> bool:
         if name not in labels or (equals and labels[name] != value):
             return False
     return True
-
-

@@ -32,12 +32,14 @@ class EmulatedApi(kmock.KubernetesScaffold):
     Attributes:
         calls: how often each verb was used on each resource (``pods``, ``nodepools/status``), refused calls included.
         writes: every call that would change something: verb, resource, name.
+        strange: what was asked for that is not of the namespace, or no kind that is served.
         refuse: returns the status to refuse a call with, or 0: ``refuse(verb, resource)``.
     """
 
     store: ApiStore
     calls: Counter[tuple[str, str]] = attrs.field(factory=Counter)
     writes: list[tuple[str, str, str]] = attrs.field(factory=list)
+    strange: list[str] = attrs.field(factory=list)
     refuse: Callable[[str, str], int] = lambda _verb, _resource: 0
     _watches: set[asyncio.Event] = attrs.field(factory=set)
     _closing: bool = False
@@ -49,6 +51,10 @@ class EmulatedApi(kmock.KubernetesScaffold):
             self.resources[f"{served.api}/{plural}"] = kmock.ResourceInfo(
                 kind=served.kind, namespaced=True, subresources=subresources, verbs=sorted(set(VERBS.values()))
             )
+        # kopf wants to know that there are such, and then asks for none of them.
+        self.resources["v1/namespaces"] = kmock.ResourceInfo(kind="Namespace", namespaced=False)
+        definitions = "apiextensions.k8s.io/v1/customresourcedefinitions"
+        self.resources[definitions] = kmock.ResourceInfo(kind="CustomResourceDefinition", namespaced=False)
         self["get /version/"] << {"gitVersion": "v1.33.1"}
         self.store.observers.append(lambda _change: self._wake())
 
@@ -78,6 +84,7 @@ class EmulatedApi(kmock.KubernetesScaffold):
         verb, plural = VERBS[request.action], str(request.resource.plural)
         resource = f"{plural}/{request.subresource}" if request.subresource else plural
         if plural not in SERVED or request.namespace != self.store.namespace:
+            self.strange.append(f"{verb} {request.url.path}")
             raise kmock.KubernetesResourceNotFoundError
         self.calls[verb, resource] += 1
         if status := self.refuse(verb, resource):

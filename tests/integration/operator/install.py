@@ -38,10 +38,16 @@ WITHIN_S: Final = 50.0
 
 
 class RunningOperator:
-    """An operator in this process, started and stopped as its pod would be."""
+    """An operator in this process, started and stopped as its pod would be.
+
+    Attributes:
+        may_fail: what the test is about is that it fails.
+        ended: set once it has ended, by whatever.
+    """
 
     def __init__(self, service: OperatorService) -> None:
         self.service = service
+        self.may_fail = False
         self.ended = asyncio.Event()
         self._end = asyncio.Event()
         self._task = asyncio.create_task(self._host())
@@ -49,9 +55,14 @@ class RunningOperator:
     async def stop(self, *, killed: bool = False) -> None:
         """End it; one that is killed does not give its lease back."""
         if killed:
-            self.service._leadership = None
+            self.service._leadership = None  # so that it gives nothing back
         self._end.set()
         await self._task
+
+    def check(self) -> None:
+        """Raise what the operator failed of, unless that was meant."""
+        if (failure := self.service.lifecycle.failure) is not None and not self.may_fail:
+            raise AssertionError("the operator has failed") from failure
 
     async def _host(self) -> None:
         end = self.service.lifecycle.observe(self._look)
@@ -159,6 +170,7 @@ class Install:
 
     def start_operator(self, **changes: Any) -> RunningOperator:
         operator = RunningOperator(bootstrap(self.settings(**changes)))
+        operator.service.lifecycle.observe(self._changed.set)
         self.operators.append(operator)
         return operator
 
@@ -208,6 +220,8 @@ class Install:
         try:
             async with asyncio.timeout(within_s):
                 while not holds():
+                    for operator in self.operators:
+                        operator.check()
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:

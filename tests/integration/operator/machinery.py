@@ -101,10 +101,11 @@ class Machinery:
         if pod is None:
             return
         broken = any(BROKEN in container["image"] for container in pod["spec"]["containers"])
-        waiting = [{"state": {"waiting": {"reason": "ImagePullBackOff"}}}] if broken else []
+        state = {"waiting": {"reason": "ImagePullBackOff"}} if broken else {"running": {}}
+        containers = [{"name": one["name"], "ready": False, "state": state} for one in pod["spec"]["containers"]]
         host_ip = f"192.0.2.{int(pod['spec']['nodeName'].rpartition('-')[2]) + 1}"
         self._store.put_status(
-            "pods", name, phase="Pending" if broken else "Running", hostIP=host_ip, containerStatuses=waiting
+            "pods", name, phase="Pending" if broken else "Running", hostIP=host_ip, containerStatuses=containers
         )
         if not broken:
             uid = pod["metadata"]["uid"]
@@ -118,7 +119,11 @@ class Machinery:
     def _say_ready(self, name: str, uid: str, *, ready: bool) -> None:
         pod = self._store.find("pods", name)
         if pod is not None and pod["metadata"]["uid"] == uid and _is_ready(pod) != ready:
-            self._store.put_status("pods", name, conditions=[{"type": "Ready", "status": str(ready)}])
+            containers = [
+                {**one, "ready": ready or one["name"] != "swarm"} for one in pod["status"]["containerStatuses"]
+            ]
+            conditions = [{"type": "Ready", "status": str(ready)}]
+            self._store.put_status("pods", name, conditions=conditions, containerStatuses=containers)
 
 
 def _is_ready(pod: Manifest) -> bool:

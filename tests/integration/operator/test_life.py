@@ -41,7 +41,9 @@ async def test_an_install_becomes_whole_and_then_nothing_is_written(install: Ins
     await install.until(lambda: install.store.names("poddisruptionbudgets") == budgets)
     pods = install.store.list("pods")
     assert {pod["metadata"]["labels"]["naisho.dev/state"] for pod in pods} == {"Active"}
-    assert {pod["metadata"]["labels"]["naisho.dev/swarm"] for pod in pods} == {s["id"] for s in install.status["swarms"]}
+    assert {pod["metadata"]["labels"]["naisho.dev/swarm"] for pod in pods} == {
+        s["id"] for s in install.status["swarms"]
+    }
     assert carry_no_finalizer(install)
     await install.settled(operator)
     writes = install.writes_of_work()
