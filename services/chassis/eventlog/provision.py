@@ -66,7 +66,7 @@ async def ensure_stream(connection: NatsConnection, plan: StreamPlan) -> None:
     check_name(plan.name)
     check_patterns(plan.subjects)
     try:
-        info = await api.ask(connection, f"STREAM.INFO.{plan.name}")
+        info = await api.inquire(connection, f"STREAM.INFO.{plan.name}")
     except LogRefused as refusal:
         if refusal.code != api.STREAM_NOT_FOUND:
             raise
@@ -88,7 +88,7 @@ async def ensure_follower(connection: NatsConnection, stream: str, name: str, su
     check_name(name)
     check_patterns(subjects)
     try:
-        info = await api.ask(connection, f"CONSUMER.INFO.{stream}.{name}")
+        info = await api.inquire(connection, f"CONSUMER.INFO.{stream}.{name}")
     except LogRefused as refusal:
         if refusal.code != api.CONSUMER_NOT_FOUND:
             raise
@@ -118,7 +118,7 @@ async def ensure_follower(connection: NatsConnection, stream: str, name: str, su
 
 
 async def _replicas(connection: NatsConnection, stream: str) -> int:
-    info = await api.ask(connection, f"STREAM.INFO.{stream}")
+    info = await api.inquire(connection, f"STREAM.INFO.{stream}")
     return int(info["config"].get("num_replicas", 1))
 
 
@@ -145,7 +145,7 @@ async def followers(connection: NatsConnection, stream: str) -> list[str]:
     """
     names: list[str] = []
     while True:
-        answer = await api.ask(connection, f"CONSUMER.NAMES.{stream}", {"offset": len(names)})
+        answer = await api.inquire(connection, f"CONSUMER.NAMES.{stream}", {"offset": len(names)})
         page = answer.get("consumers") or []
         names += page
         if not page or len(names) >= int(answer["total"]):

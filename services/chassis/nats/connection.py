@@ -290,8 +290,8 @@ class NatsConnection:
         self._on_fault(error)
 
     async def _connect_any(self) -> Link:
-        """Try every server once, in random order."""
-        last: NatsError = Unavailable("no NATS server is configured", maybe_sent=False)
+        """Try every server once, in random order; if in vain, say what says more than that one is away."""
+        problem: NatsError = Unavailable("no NATS server is configured", maybe_sent=False)
         servers = list(self._settings.servers)
         random.shuffle(servers)
         for server in servers:
@@ -301,7 +301,8 @@ class NatsConnection:
             try:
                 link = await open_link(self._settings, server, self._callbacks, self, greeting)
             except NatsError as error:
-                last = error
+                if isinstance(problem, Unavailable):
+                    problem = error
                 continue
             if self._denied_inbox is not None:
                 link.transport.abort()
@@ -311,7 +312,7 @@ class NatsConnection:
             for sid in set(self._subjects) - known:
                 link.write(b"SUB %b %b\r\n" % (self._subjects[sid], sid))
             return link
-        raise last
+        raise problem
 
     async def _keep_connected(self) -> None:
         while True:

@@ -9,7 +9,9 @@ from dataclasses import replace
 import pytest
 
 from operators.local.nats_config import NatsConfig
+from operators.local.nats_server import free_port
 from operators.membership.nats_rights import NatsUser
+from services.chassis.nats.credentials import known_key
 from services.chassis.nats.errors import AuthenticationFailed
 from services.chassis.nats.nkey import public_key
 from tests.integration.nats.conftest import GuardedNetwork
@@ -41,3 +43,12 @@ async def test_a_user_taken_out_of_the_configuration_is_cut_off_and_the_others_a
 
 def replace_users(config: NatsConfig, users: tuple[NatsUser, ...]) -> NatsConfig:
     return replace(config, accounts=(replace(config.accounts[0], users=users),))
+
+
+async def test_a_refusal_is_said_though_another_server_is_away(configured: GuardedNetwork) -> None:
+    away = tuple(f"nats://127.0.0.1:{free_port()}" for _ in range(4))
+    settings = configured.settings("node-a")
+    stranger = known_key(secrets.token_bytes(32))
+    for servers in ((*away, *settings.servers), (*settings.servers, *away)):
+        with pytest.raises(AuthenticationFailed):
+            await configured.open(replace(settings, servers=servers, credentials=stranger))
