@@ -63,15 +63,17 @@ class Leadership:
         Raises:
             LeadershipLost: another holds it, or it could not be renewed in time.
         """
+        pause_s = self._renew_s
         while True:
-            await self._clock.sleep(self._renew_s)
+            await self._clock.sleep(pause_s)
+            pause_s = self._renew_s
             try:
                 # An answer that comes after the lease has run out comes too late.
                 async with asyncio.timeout(self._renewed_at + self._lasts_s - self._clock.monotonic()):
                     held = await self._renew()
             except (ClusterAway, TimeoutError):
-                held = True  # as far as is known
-            if not held or self._clock.monotonic() - self._renewed_at > self._lasts_s:
+                held, pause_s = True, _RETRY_S  # as far as is known
+            if not held or self._clock.monotonic() - self._renewed_at >= self._lasts_s:
                 self.held = False
                 raise LeadershipLost("another operator holds the lease, or it could not be renewed in time")
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 import attrs
 import kmock
 from aiohttp import web
+from kmock._internal import rendering
 
 from tests.integration.operator.api_store import SERVED, ApiStore, Change, Manifest, Rejected, selects
 
@@ -32,6 +33,7 @@ class EmulatedApi(kmock.KubernetesScaffold):
     Attributes:
         calls: how often each verb was used on each resource (``pods``, ``nodepools/status``), refused calls included.
         writes: every call that would change something: verb, resource, name.
+        hold: if there is one, calls are answered only once it is set.
         strange: what was asked for that is not of the namespace, or no kind that is served.
         refuse: returns the status to refuse a call with, or 0: ``refuse(verb, resource)``.
     """
@@ -39,6 +41,7 @@ class EmulatedApi(kmock.KubernetesScaffold):
     store: ApiStore
     calls: Counter[tuple[str, str]] = attrs.field(factory=Counter)
     writes: list[tuple[str, str, str]] = attrs.field(factory=list)
+    hold: asyncio.Event | None = None
     strange: list[str] = attrs.field(factory=list)
     refuse: Callable[[str, str], int] = lambda _verb, _resource: 0
     _watches: set[asyncio.Event] = attrs.field(factory=set)
@@ -62,8 +65,9 @@ class EmulatedApi(kmock.KubernetesScaffold):
         """Answer what concerns objects here: kmock's own way compares every request with all that went before."""
         if request.action not in VERBS or request.resource is None or request.resource.plural is None:
             return await super()._handle(request)
-        serve = self._watch if request.action is kmock.action.WATCH else self._serve
-        return await kmock.Response(payload=serve)(request)
+        if request.action is kmock.action.WATCH:
+            return await rendering.Response(payload=self._watch)(request)
+        return await rendering.Response(payload=self._serve)(request)
 
     def hang_up(self) -> None:
         """End all watches, as a server does that goes."""
@@ -95,6 +99,8 @@ class EmulatedApi(kmock.KubernetesScaffold):
         return verb, plural
 
     async def _serve(self, request: kmock.Request) -> Any:
+        if self.hold is not None:
+            await self.hold.wait()
         verb, plural = self._admit(request)
         name, store = request.name or "", self.store
         try:

@@ -189,7 +189,7 @@ class Install:
     def condition(self, kind: str) -> str:
         """Return the reason of one of the pool's conditions."""
         conditions = {entry["type"]: entry["reason"] for entry in self.status.get("conditions") or ()}
-        return conditions.get(kind, "")
+        return str(conditions.get(kind, ""))
 
     def node(self, name: str) -> Manifest:
         return self.store.get("servicenodes", name)

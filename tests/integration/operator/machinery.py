@@ -1,4 +1,4 @@
-"""A small stand-in for Kubernetes' controllers and kubelets: volumes and pods of StatefulSets, and what runs in them."""
+"""A small stand-in for controllers and kubelets: volumes and pods of StatefulSets, and what runs in them."""
 
 from __future__ import annotations
 

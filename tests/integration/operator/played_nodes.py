@@ -118,12 +118,11 @@ class PlayedNode:
         self._ready(not self.behind)
 
     def _variable(self, name: str) -> str:
-        return self._environment[f"NAISHO_SWARM_{name}"]
+        return str(self._environment[f"NAISHO_SWARM_{name}"])
 
     def _secret(self, volume: str, name: str) -> str:
         secret = self._store.get("secrets", self._volumes[volume]["secret"]["secretName"])
         return base64.b64decode(secret["data"][name]).decode()
 
     def _text(self, volume: str, name: str) -> str:
-        text: str = self._store.get("configmaps", self._volumes[volume]["configMap"]["name"])["data"][name]
-        return text
+        return str(self._store.get("configmaps", self._volumes[volume]["configMap"]["name"])["data"][name])
