@@ -36,6 +36,10 @@ def events_of(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Told]
     told = []
     if (phase := after.get("phase")) and phase != before.get("phase") and before.get("phase"):
         told.append(Told(warning=phase == "Unreachable", reason=phase, message=after.get("reason") or f"now {phase}"))
+    scaled, last_scaled = (status.get("autoscaling") or {} for status in (after, before))
+    if scaled.get("lastScaleTime") != last_scaled.get("lastScaleTime") and "lastScaleTime" in scaled:
+        asked = f"the load asks for {scaled['desiredReplicas']} nodes"
+        told.append(Told(warning=False, reason=scaled["reason"], message=asked))
     known = {condition["type"]: condition for condition in before.get("conditions") or ()}
     for condition in after.get("conditions") or ():
         last = known.get(condition["type"])
