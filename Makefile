@@ -43,7 +43,8 @@ check: lint types ## Every gate but the tests
 unit: $(STAMP) ## Only the quick tests
 	@$(BIN)/pytest -q tests/unit tests/property tests/architecture
 
-test: check ## Lint, types, layering, protos and all tests (under ten minutes on two cores)
+test: check ## Lint, types, layering, protos and all tests (under fifteen minutes on two cores)
+	@$(BIN)/python -m tests.charts.helm_binary
 	@$(BIN)/pytest
 
 fuzz: $(STAMP) ## Fuzz every parser of untrusted bytes for longer (INPUTS=1000000)
