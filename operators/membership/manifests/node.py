@@ -68,11 +68,10 @@ def service(site: Site, pool: PoolSpec, name: str, uid: str) -> Manifest:
             for port, number in (("https", HTTPS), ("hop", HOP))
         ],
     }
+    # Another machine's port would hide who asks, and add a hop. Without exposure there must be no such policy.
+    spec["externalTrafficPolicy"] = "Local" if spec["type"] != "ClusterIP" else None
     if kind == "LoadBalancer":
-        spec["externalTrafficPolicy"] = "Local"  # another machine's would hide who asks, and add a hop
         meta["annotations"] = dict(pool.exposure.annotations)
-    elif kind == "NodePort":
-        spec["externalTrafficPolicy"] = "Local"
     return {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec}
 
 
