@@ -6,10 +6,10 @@ import asyncio
 import shutil
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -17,7 +17,7 @@ from operators.membership.nats_jwt import user_jwt
 from services.chassis.eventlog import jetstream_api as api
 from services.chassis.eventlog.jetstream import JetStreamLog
 from services.chassis.eventlog.jetstream_follower import FollowerBounds, JetStreamFollower
-from services.chassis.eventlog.port import EventLogError, LogUnavailable
+from services.chassis.eventlog.port import LogUnavailable
 from services.chassis.eventlog.provision import StreamPlan, ensure_follower, ensure_stream
 from services.chassis.nats.connection import NatsConnection
 from services.chassis.nats.credentials import Credentials, trust_in
@@ -236,6 +236,19 @@ def at(connection: NatsConnection, server: MemberServer) -> bool:
     return port == server.config.port
 
 
+T = TypeVar("T")
+
+
+async def persistently(attempt: Callable[[], Awaitable[T]]) -> T:
+    """Try until the log answers."""
+    async with asyncio.timeout(ELECTED_WITHIN_S):
+        while True:
+            try:
+                return await attempt()
+            except LogUnavailable:
+                await asyncio.sleep(0.1)
+
+
 async def test_a_server_that_lost_its_disk_gets_everything_back(network: Network) -> None:
     log = await network.log()
     subject = network.names.mailbox(1, "ab" * 16)
@@ -247,16 +260,10 @@ async def test_a_server_that_lost_its_disk_gets_everything_back(network: Network
     await victim.start_async()
     await network.cluster.until_whole()
     other.kill()  # now the empty one is needed for a majority
-    sequences.append(await log.append(subject, b"50"))
+    sequences.append(await persistently(lambda: log.append(subject, b"50")))
     leader.kill()
     await other.start_async()
-    async with asyncio.timeout(ELECTED_WITHIN_S):
-        while True:
-            try:
-                found = [await log.read(sequence) for sequence in sequences]
-                break
-            except EventLogError:
-                await asyncio.sleep(0.1)
+    found = [await persistently(lambda sequence=sequence: log.read(sequence)) for sequence in sequences]  # type: ignore[misc]  # bound early
     assert [event.payload for event in found if event is not None] == [b"%d" % number for number in range(51)]
 
 
