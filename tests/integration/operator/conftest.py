@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.operator.install import Install
+from operators.membership.kube.cluster import Cluster
+from tests.integration.operator.install import NAMESPACE, Install
 
 
 @pytest.fixture
@@ -16,3 +17,20 @@ async def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     monkeypatch.setenv("KUBECONFIG", str(made.kubeconfig))
     async with made:
         yield made
+
+
+@pytest.fixture
+async def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Install]:
+    """Return an API server alone, and what is at hand to talk to it."""
+    made = Install(tmp_path, alone=True)
+    monkeypatch.setenv("KUBECONFIG", str(made.kubeconfig))
+    async with made:
+        yield made
+
+
+@pytest.fixture
+async def cluster(alone: Install) -> AsyncIterator[Cluster]:
+    """Return the operator's way to an API server that is alone."""
+    made = await Cluster.connect(NAMESPACE, url=alone.server.url)
+    yield made
+    await made.close()

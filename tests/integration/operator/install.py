@@ -81,9 +81,15 @@ class RunningOperator:
 
 
 class Install:
-    """Everything of one install; use as ``async with``."""
+    """Everything of one install; use as ``async with``.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: for files.
+        alone: the API server is alone: nobody makes pods of StatefulSets, and there is no log.
+    """
+
+    def __init__(self, folder: Path, *, alone: bool = False) -> None:
+        self._alone = alone
         self.store = ApiStore(NAMESPACE)
         self.api = EmulatedApi(store=self.store)
         self.server = ApiServer(self.api)
@@ -98,18 +104,21 @@ class Install:
     async def __aenter__(self) -> Self:
         await self.server.open()
         self.write_kubeconfig()
-        self._tasks = [asyncio.create_task(self.machinery.run()), asyncio.create_task(self._keep_log())]
+        if not self._alone:
+            self._tasks = [asyncio.create_task(self.machinery.run()), asyncio.create_task(self._keep_log())]
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for operator in self.operators:
-            await operator.stop()
-        for task in self._tasks:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-        self.log.stop()
-        await self.server.close()
+        try:
+            for operator in self.operators:
+                await operator.stop()
+            for task in self._tasks:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+        finally:
+            self.log.stop()
+            await self.server.close()
 
     async def _keep_log(self) -> None:
         await self.until(self.log.has_its_secrets)

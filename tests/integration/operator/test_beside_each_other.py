@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -18,13 +17,6 @@ from tests.integration.operator.install import INSTALL, NAMESPACE, Install
 LASTS_S = 30.0
 RENEW_S = 10.0
 LEASE = f"{INSTALL}-operator"
-
-
-@pytest.fixture
-async def cluster(install: Install) -> AsyncIterator[Cluster]:
-    made = await Cluster.connect(NAMESPACE, url=install.server.url)
-    yield made
-    await made.close()
 
 
 def candidate(cluster: Cluster, holder: str, clock: ManualClock) -> Leadership:
@@ -43,21 +35,21 @@ async def asleep(clock: ManualClock, seconds: float = 0) -> None:
     await clock.wait_for_sleepers()
 
 
-async def test_of_two_that_ask_at_once_exactly_one_works(install: Install, cluster: Cluster) -> None:
+async def test_of_two_that_ask_at_once_exactly_one_works(alone: Install, cluster: Cluster) -> None:
     clock = ManualClock()
     both = [candidate(cluster, name, clock) for name in ("a", "b")]
     waits = [asyncio.create_task(one.acquire()) for one in both]
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     await clock.wait_for_sleepers()
     assert sorted(one.held for one in both) == [False, True]
-    assert lease(install)["holderIdentity"] == next(name for name, one in zip("ab", both, strict=True) if one.held)
+    assert lease(alone)["holderIdentity"] == next(name for name, one in zip("ab", both, strict=True) if one.held)
     for wait in waits:
         wait.cancel()
     await asyncio.gather(*waits, return_exceptions=True)
 
 
 async def test_a_silent_holder_is_followed_by_the_waiting_ones_own_clock_alone(
-    install: Install, cluster: Cluster
+    alone: Install, cluster: Cluster
 ) -> None:
     """The holder's clock is a day ahead: what it wrote is no measure of how long it has been silent."""
     await candidate(cluster, "a", ManualClock(1_700_086_400_000)).acquire()
@@ -71,11 +63,11 @@ async def test_a_silent_holder_is_followed_by_the_waiting_ones_own_clock_alone(
     await clock.advance(2)
     await task
     assert waiting.held
-    assert lease(install)["holderIdentity"] == "b"
-    assert lease(install)["leaseTransitions"] == 1
+    assert lease(alone)["holderIdentity"] == "b"
+    assert lease(alone)["leaseTransitions"] == 1
 
 
-async def test_who_renews_keeps_it(install: Install, cluster: Cluster) -> None:
+async def test_who_renews_keeps_it(alone: Install, cluster: Cluster) -> None:
     clock = ManualClock()
     holder, waiting = candidate(cluster, "a", clock), candidate(cluster, "b", clock)
     await holder.acquire()
@@ -89,38 +81,38 @@ async def test_who_renews_keeps_it(install: Install, cluster: Cluster) -> None:
     for each in (keeping, task):
         each.cancel()
     await asyncio.gather(keeping, task, return_exceptions=True)
-    assert lease(install)["leaseTransitions"] == 0
+    assert lease(alone)["leaseTransitions"] == 0
 
 
-async def test_what_is_given_back_is_taken_at_the_next_look(install: Install, cluster: Cluster) -> None:
+async def test_what_is_given_back_is_taken_at_the_next_look(alone: Install, cluster: Cluster) -> None:
     clock = ManualClock()
     holder, waiting = candidate(cluster, "a", clock), candidate(cluster, "b", clock)
     await holder.acquire()
     task = asyncio.create_task(waiting.acquire())
     await clock.wait_for_sleepers()
     await holder.release()
-    assert lease(install)["holderIdentity"] == ""
+    assert lease(alone)["holderIdentity"] == ""
     await clock.advance(2)
     await task
     assert waiting.held
     await holder.release()
-    assert lease(install)["holderIdentity"] == "b", "nobody gives back what is not theirs"
+    assert lease(alone)["holderIdentity"] == "b", "nobody gives back what is not theirs"
 
 
-async def test_a_lease_that_another_has_taken_ends_the_work(install: Install, cluster: Cluster) -> None:
+async def test_a_lease_that_another_has_taken_ends_the_work(alone: Install, cluster: Cluster) -> None:
     clock = ManualClock()
     holder = candidate(cluster, "a", clock)
     await holder.acquire()
     keeping = asyncio.create_task(holder.keep())
     await clock.wait_for_sleepers()
-    install.store.merge("leases", LEASE, {"spec": {"holderIdentity": "b"}})
+    alone.store.merge("leases", LEASE, {"spec": {"holderIdentity": "b"}})
     await clock.advance(RENEW_S)
     with pytest.raises(LeadershipLost):
         await keeping
     assert not holder.held
 
 
-async def test_a_lease_in_which_somebody_wrote_a_note_is_not_lost(install: Install, cluster: Cluster) -> None:
+async def test_a_lease_in_which_somebody_wrote_a_note_is_not_lost(alone: Install, cluster: Cluster) -> None:
     clock = ManualClock()
     holder = candidate(cluster, "a", clock)
     await holder.acquire()
@@ -132,36 +124,36 @@ async def test_a_lease_in_which_somebody_wrote_a_note_is_not_lost(install: Insta
         nonlocal noted
         if (verb, resource) == ("patch", "leases") and not noted:
             noted = True
-            install.store.merge("leases", LEASE, {"metadata": {"annotations": {"note": "between look and touch"}}})
+            alone.store.merge("leases", LEASE, {"metadata": {"annotations": {"note": "between look and touch"}}})
         return 0
 
-    install.api.refuse = note
-    renewed = lease(install)["renewTime"]
+    alone.api.refuse = note
+    renewed = lease(alone)["renewTime"]
     await asleep(clock, RENEW_S)
     assert noted
     assert not keeping.done()
-    assert lease(install)["renewTime"] > renewed
+    assert lease(alone)["renewTime"] > renewed
     keeping.cancel()
     await asyncio.gather(keeping, return_exceptions=True)
 
 
-async def test_an_api_server_that_is_away_for_less_than_a_lease_is_survived(install: Install, cluster: Cluster) -> None:
+async def test_an_api_server_that_is_away_for_less_than_a_lease_is_survived(alone: Install, cluster: Cluster) -> None:
     clock = ManualClock()
     holder = candidate(cluster, "a", clock)
     await holder.acquire()
     keeping = asyncio.create_task(holder.keep())
     await clock.wait_for_sleepers()
-    await install.server.close()
+    await alone.server.close()
     await asleep(clock, RENEW_S)
     for _ in range(8):
         await asleep(clock, 2)
-    await install.server.open()
-    renewed = lease(install)["renewTime"]
+    await alone.server.open()
+    renewed = lease(alone)["renewTime"]
     await asleep(clock, 2)
-    assert lease(install)["renewTime"] > renewed, "28 seconds without a word are not 30"
+    assert lease(alone)["renewTime"] > renewed, "28 seconds without a word are not 30"
     assert not keeping.done()
 
-    await install.server.close()
+    await alone.server.close()
     await asleep(clock, RENEW_S)
     for _ in range(9):
         await asleep(clock, 2)
@@ -169,11 +161,11 @@ async def test_an_api_server_that_is_away_for_less_than_a_lease_is_survived(inst
     await clock.advance(2)
     with pytest.raises(LeadershipLost):
         await keeping
-    await install.server.open()
+    await alone.server.open()
 
 
 async def test_an_answer_that_comes_after_the_lease_has_run_out_comes_too_late(
-    install: Install, cluster: Cluster
+    alone: Install, cluster: Cluster
 ) -> None:
     clock = ManualClock()
     holder = Leadership(cluster, Site(INSTALL, INSTALL, NAMESPACE, ""), "a", clock, lasts_s=1.5, renew_s=1.0)
@@ -181,7 +173,7 @@ async def test_an_answer_that_comes_after_the_lease_has_run_out_comes_too_late(
     keeping = asyncio.create_task(holder.keep())
     await clock.wait_for_sleepers()
     hangs = asyncio.Event()
-    install.api.hold = hangs  # the API server accepts calls, and answers none
+    alone.api.hold = hangs  # the API server accepts calls, and answers none
     await clock.advance(1.0)
     await clock.wait_for_sleepers()  # given up after what was left: half a second
     assert holder.held
