@@ -75,17 +75,19 @@ class Teller:
         if not differs(before, status):
             return 0
         name = there["metadata"]["name"]
+        writes = 0
         try:
-            await self._cluster.merge(kind, name, {"status": dict(status)}, subresource="status")
-            told = events_of(before, status)
-            for entry in told:
+            if await self._cluster.merge(kind, name, {"status": dict(status)}, subresource="status") is None:
+                return 0  # it is gone, and nobody asks any more
+            writes += 1
+            for entry in events_of(before, status):
                 await self._cluster.create(EVENTS, event(there, entry, now_ms=now_ms))
+                writes += 1
         except ClusterAway:
             raise
         except KubeError as error:
-            log.warning("the status of %s could not be written: %s", name, error)
-            return 0
-        return 1 + len(told)
+            log.warning("how %s is could not be told: %s", name, error)
+        return writes
 
 
 def event(about: Manifest, told: Told, *, now_ms: int) -> Manifest:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import urllib.request
 from collections import Counter
 
+from operators.membership.kube.instruments import INSTRUMENTS
 from tests.integration.operator.api_store import Change, Manifest
 from tests.integration.operator.install import FEW_NODES, INSTALL, Install
 
@@ -49,6 +52,17 @@ async def test_an_install_becomes_whole_and_then_nothing_is_written(install: Ins
     writes = install.writes_of_work()
     await install.turns(operator, 3)
     assert install.writes_of_work() == writes
+    page = await asyncio.to_thread(read_metrics, operator.service._telemetry.port)
+    for instrument in INSTRUMENTS:
+        assert f"# HELP {instrument.name}" in page, instrument.name
+    assert 'naisho_operator_nodes{state="active"} 15.0' in page
+    assert "naisho_operator_leader 1.0" in page
+
+
+def read_metrics(port: int) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        text: str = answer.read().decode()
+        return text
 
 
 async def test_a_pool_grows_and_shrinks_and_ordinals_are_never_given_twice(install: Install) -> None:
