@@ -104,13 +104,12 @@ def see(site: Site, pool: PoolSpec, name: str, entry: Entry, scenery: Scenery, *
     place = place_of(pool, entry.ordinal, scenery.services.get(name))
     there = scenery.sets.get(name)
     pod = scenery.pods.get(name)
-    revision, current = "", False
+    current = False
     if there is not None and resource is not None and place is not None:
         uid = resource["metadata"]["uid"]
         wanted = objects.stateful_set(site, pool, name, ordinal=entry.ordinal, uid=uid, place=place)
-        revision = wanted["spec"]["template"]["metadata"]["labels"][REVISION]
         current = says(there, without_claims(wanted))
-    seen_pod = None if pod is None else _see_pod(pod, revision, now_ms)
+    seen_pod = None if pod is None else _see_pod(pod, _revision(there), now_ms)
     host_ip = seen_pod.host_ip if seen_pod else ""
     return SeenNode(
         name,
@@ -173,6 +172,12 @@ def _see_pod(pod: Manifest, revision: str, now_ms: int) -> SeenPod:
         machine=(pod.get("spec") or {}).get("nodeName") or "",
         labels=labels,
     )
+
+
+def _revision(stateful_set: Manifest | None) -> str:
+    """Return the revision of a StatefulSet's pods to come; empty if it says none, as one that is not ours."""
+    template = {} if stateful_set is None else stateful_set["spec"].get("template") or {}
+    return str(((template.get("metadata") or {}).get("labels") or {}).get(REVISION, ""))
 
 
 def _has_started(container: Mapping[str, Any]) -> bool:

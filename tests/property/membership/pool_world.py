@@ -118,7 +118,7 @@ class World:
             "10.0.0.1:8443",
             placed=name in self.sets,
             current=self.sets.get(name) == image,
-            pod=None if pod is None else self.see_pod(pod, image),
+            pod=None if pod is None else self.see_pod(pod, self.sets.get(name, pod.image)),
             volume=self.claims.get(name),
             member=None if known is None or not self.authority else self.see_member(known),
         )

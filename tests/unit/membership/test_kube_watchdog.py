@@ -104,7 +104,7 @@ async def page(service: OperatorService, path: str) -> tuple[int, str]:
 
 
 #: Shown by one that works; a test with an API server looks at them.
-OF_WORK = {table.AT_MAXIMUM, table.API_ERRORS}
+OF_WORK = {table.AT_MAXIMUM.name, table.API_ERRORS.name}
 
 
 async def test_everything_that_is_declared_is_shown(service: OperatorService) -> None:
@@ -114,8 +114,8 @@ async def test_everything_that_is_declared_is_shown(service: OperatorService) ->
     async with running([service]):
         service._took.record(0.2)
         _, text = await page(service, "/metrics")
-    for instrument in set(table.INSTRUMENTS) - OF_WORK:
-        assert f"# HELP {instrument.name}" in text, instrument.name
+    for name in {instrument.name for instrument in table.INSTRUMENTS} - OF_WORK:
+        assert f"# HELP {name}" in text, name
     for line in (
         'naisho_operator_nodes{state="active"} 2.0',
         'naisho_operator_nodes{state="pending"} 1.0',

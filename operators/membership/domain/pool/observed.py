@@ -49,7 +49,7 @@ class SeenPod:
     stuck: bool = False
     #: It was given no machine yet; that is the time at which a volume that was taken from it can be replaced.
     unscheduled: bool = False
-    #: Made of the newest template.
+    #: Made of its StatefulSet's template as it is; if not, it is about to be replaced.
     current: bool = True
     deleting: bool = False
     host_ip: str = ""

@@ -104,7 +104,7 @@ def _is_well(node: SeenNode) -> bool:
 
 def _is_being_changed(node: SeenNode) -> bool:
     """Tell whether a node's pod is about to be replaced, however well it still looks."""
-    return node.placed and node.current and node.pod is not None and not node.pod.current
+    return node.placed and node.pod is not None and not node.pod.current
 
 
 def _stays_unwell(node: SeenNode) -> bool:
