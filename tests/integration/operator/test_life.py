@@ -55,8 +55,8 @@ async def test_an_install_becomes_whole_and_then_nothing_is_written(install: Ins
     page = await asyncio.to_thread(read_metrics, operator.service._telemetry.port)
     for instrument in INSTRUMENTS:
         assert f"# HELP {instrument.name}" in page, instrument.name
-    assert 'naisho_operator_nodes{state="active"} 15.0' in page
-    assert "naisho_operator_leader 1.0" in page
+    assert 'naisho_operator_nodes{node="0",service="operator",state="active"} 15.0' in page
+    assert 'naisho_operator_leader{node="0",service="operator"} 1.0' in page
 
 
 def read_metrics(port: int) -> str:

@@ -116,17 +116,19 @@ async def test_everything_that_is_declared_is_shown(service: OperatorService) ->
         _, text = await page(service, "/metrics")
     for name in {instrument.name for instrument in table.INSTRUMENTS} - OF_WORK:
         assert f"# HELP {name}" in text, name
-    for line in (
-        'naisho_operator_nodes{state="active"} 2.0',
-        'naisho_operator_nodes{state="pending"} 1.0',
-        'naisho_operator_nodes{state="drained"} 0.0',
-        'naisho_operator_reconciles_total{outcome="changed"} 1.0',
-        "naisho_operator_writes_total 5.0",
-        "naisho_operator_drains 1.0",
-        "naisho_operator_problems 2.0",
-        "naisho_operator_leader 0.0",
-    ):
-        assert line in text, line
+    shown = dict(line.rsplit(" ", 1) for line in text.splitlines() if line.startswith("naisho_"))
+    one = 'node="0",service="operator"'
+    for name, value in {
+        f'naisho_operator_nodes{{{one},state="active"}}': 2,
+        f'naisho_operator_nodes{{{one},state="pending"}}': 1,
+        f'naisho_operator_nodes{{{one},state="drained"}}': 0,
+        'naisho_operator_reconciles_total{node="0",outcome="changed",service="operator"}': 1,
+        f"naisho_operator_writes_total{{{one}}}": 5,
+        f"naisho_operator_drains{{{one}}}": 1,
+        f"naisho_operator_problems{{{one}}}": 2,
+        f"naisho_operator_leader{{{one}}}": 0,
+    }.items():
+        assert float(shown[name]) == value, name
     assert {instrument.kind for instrument in table.INSTRUMENTS} == set(Kind)
 
 
