@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from services.chassis.eventlog.port import EventLog
 from services.swarm.adapters.event_codec import UnreadableEvent, decode
 from services.swarm.adapters.store.progress import Progress
 from services.swarm.projections.arrivals import Anchor
+
+
+#: Servers of one log stamp events by their own clocks: after another one has come to lead, times may step back. What
+#: they differ by is what nodes' clocks may differ by; anchors tell what was put back within it.
+_CLOCKS_DIFFER_NS: Final = 10 * 10**9
 
 
 class Recognition(NamedTuple):
@@ -54,11 +59,11 @@ async def recognise(log: EventLog, groups: Sequence[Progress]) -> Recognition:
 
 
 async def _holds_anchors(log: EventLog, anchors: Sequence[Anchor]) -> bool:
-    """Tell whether the newest anchor that still can be read is as it was, and nothing earlier is newer than it."""
+    """Tell whether the newest anchor that still can be read is as it was, and nothing earlier is clearly newer."""
     if not anchors:
         return True
     newest = anchors[-1]
-    later = await log.first_since(newest.time_ns)
+    later = await log.first_since(newest.time_ns + _CLOCKS_DIFFER_NS)
     if later is not None and later.sequence < newest.sequence:
         return False
     for anchor in reversed(anchors):

@@ -73,3 +73,13 @@ async def test_a_log_that_others_have_mended_to_the_letter_is_another(reader: Re
 
     found = await recognise(reader.log, [before])
     assert (found.known, found.agreed, found.end) == (False, 5, 7)
+
+
+@pytest.mark.parametrize(("back_s", "known"), [(4.0, True), (30.0, False)])
+async def test_servers_clocks_may_differ_but_not_by_much(reader: Reader, back_s: float, *, known: bool) -> None:
+    """Another server leads, and its clock is behind: what comes later was stamped earlier."""
+    reader.clock._origin_ms -= round(back_s * 1000)
+    await reader.append(6)
+    reader.anchors = reader.anchors[-1:]
+    found = await recognise(reader.log, [reader.progress()])
+    assert found.known is known
