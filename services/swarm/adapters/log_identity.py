@@ -10,7 +10,6 @@ from services.swarm.adapters.event_codec import UnreadableEvent, decode
 from services.swarm.adapters.store.progress import Progress
 from services.swarm.projections.arrivals import Anchor
 
-
 #: Servers of one log stamp events by their own clocks: after another one has come to lead, times may step back. What
 #: they differ by is what nodes' clocks may differ by; anchors tell what was put back within it.
 _CLOCKS_DIFFER_NS: Final = 10 * 10**9

@@ -79,6 +79,7 @@ async def test_a_log_that_others_have_mended_to_the_letter_is_another(reader: Re
 async def test_servers_clocks_may_differ_but_not_by_much(reader: Reader, back_s: float, *, known: bool) -> None:
     """Another server leads, and its clock is behind: what comes later was stamped earlier."""
     reader.clock._origin_ms -= round(back_s * 1000)
+    reader.stream._last_time_ns = 0
     await reader.append(6)
     reader.anchors = reader.anchors[-1:]
     found = await recognise(reader.log, [reader.progress()])
