@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import tempfile
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from tests.cluster.kubectl import Installed
+from tests.cluster import connections
+from tests.cluster.kubectl import CommandFailed, Installed, command
 
 #: How long the operator is away in the middle of a drain.
 AWAY_S = 120.0
@@ -118,3 +121,85 @@ async def _ready(network: Installed, pod: str) -> bool:
     return any(
         condition["type"] == "Ready" and condition["status"] == "True" for condition in found["status"]["conditions"]
     )
+
+
+async def evict_members(network: Installed) -> None:
+    """Empty a machine as its keepers do: of one swarm one pod goes, and the next only when that one is whole again."""
+    one, other = await _two_of_a_swarm(network)
+    machine = (await network.get("pod", f"{one}-0"))["spec"]["nodeName"]
+    try:
+        await _empty(machine, one, patience_s=60)
+        try:
+            await _empty(machine, other, patience_s=10)
+        except CommandFailed as refusal:
+            if "disruption budget" not in str(refusal):
+                raise
+        else:
+            raise CommandFailed(f"{other} was evicted while {one}, of the same swarm, was away")
+    finally:
+        await network.kubectl("uncordon", machine)
+    await network.until(f"{one} is back", lambda: _ready(network, f"{one}-0"))
+    await network.until("everything is whole", network.whole)
+    try:
+        await _empty(machine, other, patience_s=60)
+    finally:
+        await network.kubectl("uncordon", machine)
+
+
+async def scale_by_an_autoscaler(network: Installed) -> None:
+    """Let a HorizontalPodAutoscaler find that the nodes have too much to do."""
+    target = {"apiVersion": "naisho.dev/v1alpha1", "kind": "NodePool", "name": network.release}
+    busy = {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "AverageValue", "averageValue": "1m"}}}
+    await _apply(
+        network,
+        {
+            "apiVersion": "autoscaling/v2",
+            "kind": "HorizontalPodAutoscaler",
+            "metadata": {"name": network.release},
+            "spec": {"scaleTargetRef": target, "minReplicas": 15, "maxReplicas": 17, "metrics": [busy]},
+        },
+    )
+    await network.until("the autoscaler wants 17 nodes", lambda: _wants(network, 17))
+    await network.until("everything is whole", network.whole)
+    await network.kubectl("delete", "horizontalpodautoscaler", network.release)
+    await network.kubectl("scale", "nodepool", network.release, "--replicas=15")
+
+
+async def scale_by_the_operator(network: Installed) -> None:
+    """Let the operator's own policy find that the nodes have too much to do, and see who talks to whom meanwhile."""
+    wish = {"enabled": True, "minReplicas": 15, "maxReplicas": 17, "targets": {"storesPerSecond": 0.2}}
+    await _patch_pool(network, {"spec": {"autoscaling": wish}})
+    await network.until("the operator wants 17 nodes", lambda: _wants(network, 17))
+    await network.until("everything is whole", network.whole)
+    await connections.check(network)
+    await _patch_pool(network, {"spec": {"autoscaling": None, "replicas": 15}})
+
+
+async def _two_of_a_swarm(network: Installed) -> tuple[str, str]:
+    nodes = (await network.get("servicenodes"))["items"]
+    swarms: dict[str, list[str]] = {}
+    for node in nodes:
+        swarms.setdefault(node["status"]["swarm"], []).append(node["metadata"]["name"])
+    one, other, *_ = max(swarms.values(), key=len)
+    return one, other
+
+
+async def _empty(machine: str, node: str, *, patience_s: float) -> None:
+    """Cordon a machine and evict one node's pod."""
+    which = ("--pod-selector", f"naisho.dev/node={node}", "--ignore-daemonsets", "--delete-emptydir-data")
+    await command("kubectl", "drain", machine, *which, "--timeout", f"{patience_s:.0f}s")
+
+
+async def _wants(network: Installed, replicas: int) -> bool:
+    return (await network.pool())["spec"]["replicas"] == replicas  # type: ignore[no-any-return]  # JSON
+
+
+async def _patch_pool(network: Installed, patch: dict[str, Any]) -> None:
+    await network.kubectl("patch", "nodepool", network.release, "--type", "merge", "--patch", json.dumps(patch))
+
+
+async def _apply(network: Installed, manifest: dict[str, Any]) -> None:
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(manifest, file)
+        file.flush()
+        await network.kubectl("apply", "--filename", file.name)

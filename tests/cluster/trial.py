@@ -72,6 +72,12 @@ class Trial:
             Step("drain a node in the middle of the list", steps.drain_in_the_middle),
             Step("delete a pod", steps.delete_a_pod),
             Step("delete a pod with its volume", steps.delete_a_pod_with_its_volume),
+            Step("evict two of a swarm: one at a time", steps.evict_members),
+            Step("a HorizontalPodAutoscaler, 15 to 17 and back", steps.scale_by_an_autoscaler),
+            Step(
+                "the operator's own policy, 15 to 17 and back; who talks to whom is as the table says",
+                steps.scale_by_the_operator,
+            ),
             Step("restart NATS, one server after the other", steps.restart_nats),
             Step("the operator is away for two minutes of a drain", steps.kill_the_operator_in_a_drain),
             steps.upgrade(self._other),
