@@ -43,10 +43,10 @@ def growth(claim: Manifest, size: str) -> Manifest | None:
 
 
 def _of_a_service(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> Manifest:
-    """Return what a Service's patch must say besides: ports keep their numbers, and what another type had goes."""
+    """Return what a Service's patch must say besides: ports keep the numbers that were given to them."""
     given = {port["name"]: port["nodePort"] for port in there.get("ports") or () if port.get("nodePort")}
     if wanted["type"] == "ClusterIP":
-        return {"externalTrafficPolicy": None} if "externalTrafficPolicy" in there else {}
+        return {}
     ports = [port | ({"nodePort": given[port["name"]]} if port["name"] in given else {}) for port in wanted["ports"]]
     return {"ports": ports}
 
