@@ -12,13 +12,23 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from tests.crds.defaulting import completed, pruned
 from tests.crds.definitions import definitions
 from tests.crds.validation import complaints
 
 Manifest: TypeAlias = dict[str, Any]
+
+
+class Objects(Protocol):
+    """Where objects of one namespace are looked up, whatever keeps them."""
+
+    def find(self, plural: str, name: str) -> Manifest | None:
+        """Return an object; ``None`` if there is none."""
+
+    def get(self, plural: str, name: str) -> Manifest:
+        """Return an object that is there."""
 
 
 class Served(NamedTuple):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from operators.local.nats_config import NatsConfig, render
 from operators.local.nats_server import NatsServer, check_config, free_port
-from tests.integration.operator.api_store import ApiStore
+from tests.integration.operator.api_store import Objects
 
 _FILES = ("ca.crt", "tls.crt", "tls.key")
 
@@ -16,7 +16,7 @@ _FILES = ("ca.crt", "tls.crt", "tls.key")
 class LogServer(NatsServer):
     """One server, with TLS and users that are JWTs."""
 
-    def __init__(self, directory: Path, store: ApiStore, install: str) -> None:
+    def __init__(self, directory: Path, objects: Objects, install: str) -> None:
         config = NatsConfig(
             server_name="log",
             port=free_port(),
@@ -26,7 +26,7 @@ class LogServer(NatsServer):
             max_store_bytes=1 << 42,
         )
         super().__init__(directory, config)
-        self._objects = store
+        self._objects = objects
         self._install = install
 
     @property

@@ -22,7 +22,7 @@ from services.chassis.nats.connection import NatsConnection
 from services.chassis.nats.credentials import Credentials
 from services.chassis.nats.settings import NatsSettings
 from services.swarm.adapters.membership import Membership, MembershipSettings
-from tests.integration.operator.api_store import ApiStore, Manifest
+from tests.integration.operator.api_store import Manifest, Objects
 
 SETTINGS = MembershipSettings(heartbeat_s=0.5, announce_most_s=0.5, look_s=2.0)
 
@@ -32,19 +32,30 @@ class PlayedNode:
 
     Args:
         pod: whose variables and volumes say everything.
-        store: where the volumes' content lies.
+        objects: where the volumes' content lies.
         ready: is called when the answer of its readiness probe changes.
+        behind: see there.
+        settings: how often it says what.
 
     Attributes:
         behind: whether it is to hold nothing of what it should.
     """
 
-    def __init__(self, pod: Manifest, store: ApiStore, ready: Callable[[bool], None], *, behind: bool) -> None:
+    def __init__(
+        self,
+        pod: Manifest,
+        objects: Objects,
+        ready: Callable[[bool], None],
+        *,
+        behind: bool = False,
+        settings: MembershipSettings = SETTINGS,
+    ) -> None:
+        self._settings = settings
         self._volumes = {volume["name"]: volume for volume in pod["spec"]["volumes"]}
         (container,) = (one for one in pod["spec"]["containers"] if one["name"] == "swarm")
         self._environment = {entry["name"]: entry["value"] for entry in container["env"] if "value" in entry}
         self._host_ip = pod["status"]["hostIP"]
-        self._store = store
+        self._objects = objects
         self._ready = ready
         self.behind = behind
         self.membership: Membership | None = None
@@ -67,7 +78,7 @@ class PlayedNode:
             signer, node = self._node(network.network_id)
             self.key = node.key
             self.membership = Membership(
-                connection, node=node, signer=signer, network=network, clock=SystemClock(), settings=SETTINGS
+                connection, node=node, signer=signer, network=network, clock=SystemClock(), settings=self._settings
             )
             self.membership.on_directory(self._follow)
             self._ready(not self.behind)
@@ -121,8 +132,8 @@ class PlayedNode:
         return str(self._environment[f"NAISHO_SWARM_{name}"])
 
     def _secret(self, volume: str, name: str) -> str:
-        secret = self._store.get("secrets", self._volumes[volume]["secret"]["secretName"])
+        secret = self._objects.get("secrets", self._volumes[volume]["secret"]["secretName"])
         return base64.b64decode(secret["data"][name]).decode()
 
     def _text(self, volume: str, name: str) -> str:
-        return str(self._store.get("configmaps", self._volumes[volume]["configMap"]["name"])["data"][name])
+        return str(self._objects.get("configmaps", self._volumes[volume]["configMap"]["name"])["data"][name])
