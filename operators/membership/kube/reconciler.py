@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from operators.membership.authority import Authority
 from operators.membership.domain.errors import DrainRefused, UnknownNode
+from operators.membership.domain.pool.acceptance import ACCEPTED, accepted
 from operators.membership.domain.pool.node_status import node_status
 from operators.membership.domain.pool.observed import Observed
 from operators.membership.domain.pool.pool_status import pool_status
@@ -132,7 +133,10 @@ class Reconciler:
         return turn
 
     async def _observe(self, body: Manifest) -> _Pool:
-        spec, now_ms = read_pool(body), self._clock.now_ms()
+        wish, now_ms = accepted(body), self._clock.now_ms()
+        spec = read_pool(wish.body)
+        if wish.annotation is not None:
+            body = await self._note_accepted(body, wish.annotation)
         register = await self._registers.read(spec.name)
         scenery = await look(self._cluster, spec.name)
         authority = self._host.authority
@@ -148,6 +152,7 @@ class Reconciler:
             budgets=frozenset(scenery.budgets),
             directory=seen_directory(authority) if authority is not None else None,
             authority=authority is not None,
+            broken=wish.problems,
         )
         places = {
             name: (node.address, place.cluster_ip)
@@ -156,6 +161,15 @@ class Reconciler:
             and (place := place_of(spec, register.entries[name].ordinal, scenery.services.get(name))) is not None
         }
         return _Pool(body, observed, scenery, places)
+
+    async def _note_accepted(self, body: Manifest, spec: str) -> Manifest:
+        """Write down which of a pool's wishes is gone by, before it is; return the pool as it is then."""
+        meta = body["metadata"]
+        patch = {"metadata": {"resourceVersion": meta["resourceVersion"], "annotations": {ACCEPTED: spec}}}
+        noted = await self._cluster.merge(NODE_POOLS, meta["name"], patch)
+        if noted is None:
+            raise Conflict(f"the pool {meta['name']} is gone")
+        return noted
 
     async def _bring(self, pool: _Pool, turn: Turn) -> None:
         observed = pool.observed
