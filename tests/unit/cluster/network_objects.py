@@ -90,7 +90,9 @@ def pool(**status: Any) -> Made:
     return {
         "apiVersion": "naisho.dev/v1alpha1",
         "kind": "NodePool",
-        **thing(FULL, metadata={"generation": 3, "resourceVersion": "17"}, spec={"replicas": 6}, status={**told, **status}),
+        **thing(
+            FULL, metadata={"generation": 3, "resourceVersion": "17"}, spec={"replicas": 6}, status={**told, **status}
+        ),
     }
 
 
