@@ -67,14 +67,16 @@ class Book:
         components: of pods and of Services.
         others: single ports of somebody outside, as (who, port's name).
         machines: addresses of the machines that pods run on, as pods see them.
-        pods: the networks that pods' addresses are of.
+        present: addresses that any pod or Service of the cluster has, of whatever release.
+        inside: the networks that such addresses are of.
         ports: names by component and number.
     """
 
     components: Mapping[Address, str]
     others: Mapping[End, tuple[str, str]]
     machines: frozenset[Address]
-    pods: tuple[Network, ...]
+    present: frozenset[Address]
+    inside: tuple[Network, ...]
     ports: Mapping[str, Mapping[int, str]]
 
     def talks(self, pod: Pod) -> set[Talk]:
@@ -107,8 +109,13 @@ class Book:
         return None if self._gone(socket) else Talk(pod.component, str(address), str(port))
 
     def _gone(self, socket: Socket) -> bool:
-        """Tell whether this is what is left of a connection with a pod that was replaced meanwhile."""
-        return socket.state in _ENDING and any(socket.remote.address in network for network in self.pods)
+        """Tell whether this is what is left of a connection with a pod or a Service that is no longer there."""
+        address = socket.remote.address
+        return (
+            socket.state in _ENDING
+            and address not in self.present
+            and any(address in network for network in self.inside)
+        )
 
     def _name(self, component: str, port: int) -> str:
         return self.ports.get(component, {}).get(port, str(port))
@@ -150,6 +157,7 @@ def book_of(
     table: Mapping[str, Any],
     pods: Iterable[Mapping[str, Any]],
     services: Iterable[Mapping[str, Any]],
+    strangers: Iterable[Mapping[str, Any]],
     machines: Iterable[Mapping[str, Any]],
     api: Iterable[Mapping[str, Any]],
     told: Iterable[Mapping[str, Any]],
@@ -160,6 +168,7 @@ def book_of(
         table: the chart's.
         pods: the release's, those that run.
         services: the release's.
+        strangers: pods that run and Services, of everybody.
         machines: the cluster's nodes.
         api: Service and Endpoints of the API server.
         told: what pods know of their surroundings: ``gateways`` (as the kernel writes them) and ``nameservers``.
@@ -168,12 +177,13 @@ def book_of(
     nodes = list(machines)
     components: dict[Address, str] = {}
     for pod in pods:
-        components |= {ipaddress.ip_address(one["ip"]): component(pod) for one in pod["status"].get("podIPs", ())}
+        components |= dict.fromkeys(addresses_of(pod), component(pod))
     for service in services:
         # The pods behind the Service of those who join are nodes.
         behind = "node" if component(service) == "seed" else component(service)
-        if service["spec"]["clusterIP"] != "None":
-            components[ipaddress.ip_address(service["spec"]["clusterIP"])] = behind
+        components |= dict.fromkeys(addresses_of(service), behind)
+    virtual = {address for one in strangers if "clusterIP" in one["spec"] for address in addresses_of(one)}
+    present = {address for one in strangers for address in addresses_of(one)} | components.keys()
     others = {End(*end): ("api-server", "api") for end in _api_ends(api)}
     for one in surroundings:
         others |= {End(ipaddress.ip_address(name), 53): ("cluster-dns", "dns") for name in one["nameservers"]}
@@ -187,7 +197,28 @@ def book_of(
     addresses |= {address_of(gateway) for one in surroundings for gateway in one["gateways"]}
     networks = tuple(ipaddress.ip_network(node["spec"]["podCIDR"]) for node in nodes if "podCIDR" in node["spec"])
     names = {component: {number: name for name, number in ports.items()} for component, ports in table["ports"].items()}
-    return Book(components, others, frozenset(addresses), networks, names)
+    inside = (*networks, *spans(virtual))
+    return Book(components, others, frozenset(addresses), frozenset(present), inside, names)
+
+
+def addresses_of(item: Mapping[str, Any]) -> set[Address]:
+    """Return the addresses of a pod, or of a Service."""
+    own = [one["ip"] for one in item["status"].get("podIPs", ())] if "status" in item else []
+    own += [item["spec"]["clusterIP"]] if item["spec"].get("clusterIP", "None") not in ("", "None") else []
+    return {ipaddress.ip_address(address) for address in own}
+
+
+def spans(addresses: Iterable[Address]) -> list[Network]:
+    """Return the smallest network that has all of these addresses, for each kind of address."""
+    found = []
+    for version in (4, 6):
+        alike = sorted((one for one in addresses if one.version == version), key=int)
+        if alike:
+            network = ipaddress.ip_network(alike[0])
+            while alike[-1] not in network:
+                network = network.supernet()
+            found.append(network)
+    return found
 
 
 def _api_ends(api: Iterable[Mapping[str, Any]]) -> Iterable[tuple[Address, int]]:

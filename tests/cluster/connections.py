@@ -1,7 +1,7 @@
 """The connections of an installed network, seen from within its pods, beside the chart's table of who talks to whom.
 
-For networks as the trial installs them: NATS bundled, nodes exposed by ClusterIP. Let the network be whole, under load,
-and have lost no node within the last minute: the addresses of what is gone cannot be told from strangers'.
+For networks as the trial installs them: NATS bundled, nodes exposed by ClusterIP. Let the network be whole and under
+load, and let its pool scale by its own policy: only then does the operator ask the nodes what they have to do.
 """
 
 from __future__ import annotations
@@ -19,11 +19,6 @@ from tests.cluster.kubectl import Installed
 
 #: Conditions of the table that hold where the trial installs.
 HOLDING: Final = frozenset({"bundled-nats"})
-#: Rows that nobody uses in a network that is left to itself, though they must always hold.
-UNUSED: Final = {
-    # Only while a pool scales by its own policy, which whoever may edit a NodePool can begin without helm.
-    ("operator", "node"),
-}
 #: How long each pod is watched in one round, and how many rounds may pass until every row was seen.
 WATCHED_S: Final = 10.0
 ROUNDS: Final = 9
@@ -79,13 +74,12 @@ def unseen(
     """Return the ports of rows that nobody used.
 
     Left out are rows whose condition does not hold, and rows with an end that was not watched: peers outside (nobody
-    may have come, names are asked for by datagrams that last a millisecond), jobs that did not run, and `UNUSED`.
+    may have come, names are asked for by datagrams that last a millisecond), and jobs that did not run.
     """
     wanted = {
         Talk(row["from"], row["to"], port)
         for row in table["talks"]
         if (row.get("when") is None or row["when"] in holding) and {row["from"], row["to"]} <= set(watched)
-        if (row["from"], row["to"]) not in UNUSED
         for port in row["ports"]
     }
     return sorted(wanted - set(observed))
@@ -115,17 +109,19 @@ async def check(network: Installed) -> None:
 async def observe(network: Installed, table: Mapping[str, Any]) -> tuple[set[Talk], frozenset[str]]:
     """Watch all pods of a release for some seconds; return who talked to whom, and which components were watched."""
     pods, services, machines, api = await asyncio.gather(
-        network.get("pods", "--selector", f"app.kubernetes.io/instance={network.release}"),
-        network.get("services", "--selector", f"app.kubernetes.io/instance={network.release}"),
+        network.get("pods", "--all-namespaces"),
+        network.get("services", "--all-namespaces"),
         network.get("nodes"),
         network.get("services,endpoints", "--namespace=default", "--field-selector=metadata.name=kubernetes"),
     )
-    running = [item for item in pods["items"] if item["status"]["phase"] == "Running"]
+    everybody = [item for item in pods["items"] if item["status"]["phase"] == "Running"]
+    running = [item for item in everybody if _ours(network, item)]
     told = await asyncio.gather(*(_watch(network, item["metadata"]["name"]) for item in running))
     book = book_of(
         table=table,
         pods=running,
-        services=services["items"],
+        services=[item for item in services["items"] if _ours(network, item)],
+        strangers=[*everybody, *services["items"]],
         machines=machines["items"],
         api=api["items"],
         told=told,
@@ -135,6 +131,12 @@ async def observe(network: Installed, table: Mapping[str, Any]) -> tuple[set[Tal
         sockets = frozenset(socket_of(*row[1:]) for row in one["sockets"] if row[3] != _CLOSED)
         talks |= book.talks(Pod(component(item), probed_ports(item["spec"]), sockets))
     return talks, frozenset(map(component, running))
+
+
+def _ours(network: Installed, item: Mapping[str, Any]) -> bool:
+    metadata = item["metadata"]
+    instance = metadata.get("labels", {}).get("app.kubernetes.io/instance")
+    return bool(metadata["namespace"] == network.namespace and instance == network.release)
 
 
 async def _watch(network: Installed, pod: str) -> Any:

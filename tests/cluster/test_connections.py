@@ -15,14 +15,26 @@ import pytest
 import yaml
 
 from tests.charts.rendering import CHART
-from tests.cluster import connections
-from tests.cluster.addresses import Book, End, Pod, Socket, Talk, address_of, book_of, probed_ports, socket_of
-from tests.cluster.connections import WrongConnections, check, unexpected, unseen
+from tests.cluster.addresses import (
+    Book,
+    End,
+    Pod,
+    Socket,
+    Talk,
+    address_of,
+    book_of,
+    probed_ports,
+    socket_of,
+    spans,
+)
+from tests.cluster.connections import _WATCH, WrongConnections, check, unexpected, unseen
 from tests.cluster.kubectl import Installed
 
 TABLE: Final[Mapping[str, Any]] = yaml.safe_load((CHART / "talks.yaml").read_text("utf-8"))
 LISTENING, ESTABLISHED, SYN_SENT, TIME_WAIT = "0A", "01", "02", "06"
-KUBELET, STRANGER, GONE = "10.244.0.1", "203.0.113.7", "10.244.0.250"
+KUBELET, STRANGER, GONE, GONE_SERVICE = "10.244.0.1", "203.0.113.7", "10.244.0.250", "10.96.0.99"
+#: A pod and a Service of somebody else.
+OTHERS, OTHERS_SERVICE = "10.244.0.200", "10.96.0.200"
 PODS: Final = {
     "node-0": ("node", "10.244.0.10"),
     "node-1": ("node", "10.244.0.11"),
@@ -46,7 +58,8 @@ PROBED: Final = {"node": frozenset({9101, 9102}), "nats": frozenset({8222})}
 
 
 def _labelled(component: str, name: str, **more: Any) -> dict[str, Any]:
-    return {"metadata": {"name": name, "labels": {"app.kubernetes.io/component": component}}, **more}
+    labels = {"app.kubernetes.io/component": component, "app.kubernetes.io/instance": "naisho"}
+    return {"metadata": {"name": name, "namespace": "here", "labels": labels}, **more}
 
 
 def _pod(name: str) -> dict[str, Any]:
@@ -61,10 +74,24 @@ def _services() -> list[dict[str, Any]]:
     return [_labelled(component, name, spec={"clusterIP": ip}) for name, (component, ip) in SERVICES.items()]
 
 
+def _strangers() -> tuple[dict[str, Any], dict[str, Any]]:
+    running = {"phase": "Running", "podIPs": [{"ip": OTHERS}]}
+    return (
+        {"metadata": {"name": "shop", "namespace": "elsewhere"}, "status": running, "spec": {"containers": []}},
+        {"metadata": {"name": "shop", "namespace": "elsewhere"}, "spec": {"clusterIP": OTHERS_SERVICE}},
+    )
+
+
 @pytest.fixture(scope="module")
 def book() -> Book:
     return book_of(
-        table=TABLE, pods=map(_pod, PODS), services=_services(), machines=[MACHINE], api=API, told=[TOLD, TOLD]
+        table=TABLE,
+        pods=map(_pod, PODS),
+        services=_services(),
+        strangers=[*map(_pod, PODS), *_services(), *_strangers()],
+        machines=[MACHINE],
+        api=API,
+        told=[TOLD, TOLD],
     )
 
 
@@ -127,6 +154,10 @@ def test_every_row_within_the_release_is_recognised_from_both_ends(book: Book) -
         (_in("nats", 4222, GONE), (GONE, "nats", "client")),
         (_out("node", STRANGER, 443, TIME_WAIT), ("node", STRANGER, "443")),
         (_out("node", GONE, 4222, SYN_SENT), ("node", GONE, "4222")),
+        (_out("node", GONE_SERVICE, 8444, SYN_SENT), ("node", GONE_SERVICE, "8444")),
+        (_in("nats", 4222, OTHERS, TIME_WAIT), (OTHERS, "nats", "client")),
+        (_out("node", OTHERS, 80, TIME_WAIT), ("node", OTHERS, "80")),
+        (_out("node", OTHERS_SERVICE, 80, TIME_WAIT), ("node", OTHERS_SERVICE, "80")),
     ],
 )
 def test_both_ends_are_named(book: Book, pod: Pod, talk: tuple[str, str, str]) -> None:
@@ -140,6 +171,7 @@ def test_both_ends_are_named(book: Book, pod: Pod, talk: tuple[str, str, str]) -
         _in("nats", 8222, "192.0.2.1"),
         _in("nats", 4222, GONE, TIME_WAIT),
         _out("node", GONE, 4222, TIME_WAIT),
+        _out("node", GONE_SERVICE, 8444, TIME_WAIT),
         _out("node", "127.0.0.1", 9101),
         _out("node", FIRST["node"], 9101),
     ],
@@ -183,6 +215,8 @@ HEALTHY: Final = {
     Talk("node", "nats", "client"),
     Talk("custodian", "nats", "client"),
     Talk("operator", "nats", "client"),
+    Talk("operator", "node", "metrics-onion"),
+    Talk("operator", "node", "metrics-swarm"),
     Talk("nats", "nats", "cluster"),
 }
 WATCHED: Final = frozenset({"node", "nats", "custodian", "operator"})
@@ -201,8 +235,10 @@ def test_rows_whose_ends_were_not_watched_are_not_missed() -> None:
     assert Talk("load", "nats", "monitor") not in unseen(HEALTHY, TABLE, WATCHED | {"load"})
 
 
-def test_rows_said_to_be_unused_stand_in_the_table() -> None:
-    assert {(row["from"], row["to"]) for row in TABLE["talks"] if "when" not in row} >= connections.UNUSED
+def test_the_span_of_addresses_is_as_small_as_it_may_be() -> None:
+    few = map(ipaddress.ip_address, ["10.96.0.1", "10.96.200.3", "2001:db8::1"])
+    assert list(map(str, spans(list(few)))) == ["10.96.0.0/16", "2001:db8::1/128"]
+    assert spans([]) == []
 
 
 def test_probed_ports_are_found_by_number_and_by_name() -> None:
@@ -217,7 +253,7 @@ def test_probed_ports_are_found_by_number_and_by_name() -> None:
 def test_the_watcher_tells_of_real_sockets() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
         said = subprocess.run(
-            [sys.executable, "-c", connections._WATCH, "0"], capture_output=True, text=True, check=True, timeout=30
+            [sys.executable, "-c", _WATCH, "0"], capture_output=True, text=True, check=True, timeout=30
         ).stdout
         here, there = End(*_parsed(server.getsockname())), End(*_parsed(client.getsockname()))
     told = json.loads(said)
@@ -247,8 +283,8 @@ class Played(Installed):
             rows = rounds.pop(0) if len(rounds) > 1 else rounds[0]
             return json.dumps({"sockets": [("tcp", *row) for row in rows], **TOLD})
         objects = {
-            "pods": [*map(_pod, PODS), _labelled("test", "done", status={"phase": "Succeeded"})],
-            "services": _services(),
+            "pods": [*map(_pod, PODS), _labelled("test", "done", status={"phase": "Succeeded"}), _strangers()[0]],
+            "services": [*_services(), _strangers()[1]],
             "nodes": [MACHINE],
             "services,endpoints": API,
         }
@@ -274,19 +310,33 @@ def _healthy() -> dict[str, list[list[tuple[str, str, str]]]]:
         "node-0": [_rows(), node],  # what a first look does not find, a second one may
         "nats-0": [_rows(("10.244.0.20:40001", "10.244.0.21:6222"))],
         "custodian-0": [_rows(("10.244.0.30:40001", "10.244.0.20:4222"))],
-        "operator-x": [_rows(("10.244.0.40:40001", "10.244.0.21:4222"))],
+        "operator-x": [
+            _rows(
+                ("10.244.0.40:40001", "10.244.0.21:4222"),
+                ("10.244.0.40:40002", "10.244.0.10:9101"),
+                ("10.244.0.40:40003", "10.244.0.10:9102"),
+            )
+        ],
     }
 
 
 async def test_a_network_that_keeps_to_the_table_passes(capsys: pytest.CaptureFixture[str]) -> None:
     await check(Played("here", CHART, "naisho", _healthy()))
-    assert "6 ways in use" in capsys.readouterr().out
+    assert "8 ways in use" in capsys.readouterr().out
 
 
 async def test_a_connection_too_many_is_told() -> None:
     rounds = _healthy()
     rounds["custodian-0"] = [_rows(("10.244.0.30:40001", "203.0.113.7:443"))]
     with pytest.raises(WrongConnections, match=r"in no row.*: custodian → 203\.0\.113\.7 443$"):
+        await check(Played("here", CHART, "naisho", rounds))
+
+
+async def test_somebody_elses_pod_in_a_log_server_is_told() -> None:
+    rounds = _healthy()
+    doors = [(f"00000000:{4222:04X}", "00000000:0000", LISTENING)]
+    rounds["nats-1"] = [[*doors, (_written("10.244.0.21:4222"), _written(f"{OTHERS}:40001"), TIME_WAIT)]]
+    with pytest.raises(WrongConnections, match=r"in no row.*: 10\.244\.0\.200 → nats client$"):
         await check(Played("here", CHART, "naisho", rounds))
 
 
