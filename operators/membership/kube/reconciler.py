@@ -15,6 +15,7 @@ from operators.membership.domain.pool.node_status import node_status
 from operators.membership.domain.pool.observed import Observed
 from operators.membership.domain.pool.pool_status import pool_status
 from operators.membership.domain.pool.reconcile import Plan, reconcile
+from operators.membership.domain.pool.rollout import disturbed
 from operators.membership.domain.pool.spec import PoolSpec, read_pool
 from operators.membership.kube.act import Actor, Deeds
 from operators.membership.kube.authority_host import AuthorityHost
@@ -128,8 +129,10 @@ class Reconciler:
         turn = Turn(len(pools))
         if pools:
             self._host.go_by(policy(self._rules, [(pool.observed, pool.places) for pool in pools]))
-        for pool in pools:
-            await self._bring(pool, turn)
+        unwell = [disturbed(pool.observed.nodes.values()) for pool in pools]
+        for number, pool in enumerate(pools):
+            others = frozenset().union(*unwell[:number], *unwell[number + 1 :])
+            unwell[number] = await self._bring(replace(pool, observed=replace(pool.observed, elsewhere=others)), turn)
         return turn
 
     async def _observe(self, body: Manifest) -> _Pool:
@@ -171,7 +174,8 @@ class Reconciler:
             raise Conflict(f"the pool {meta['name']} is gone")
         return noted
 
-    async def _bring(self, pool: _Pool, turn: Turn) -> None:
+    async def _bring(self, pool: _Pool, turn: Turn) -> frozenset[str]:
+        """Bring one pool to what is wanted; return the swarms that are disturbed by it."""
         observed = pool.observed
         plan = reconcile(observed)
         now_ms = self._clock.now_ms()
@@ -184,6 +188,7 @@ class Reconciler:
         await self._tell(pool, plan, _Done(deeds, refusals, autoscaling), turn)
         turn.problems += len(deeds.problems)
         turn.unsettled |= bool(deeds.writes or refusals or deeds.problems)
+        return plan.disturbed
 
     async def _ask_authority(self, plan: Plan, observed: Observed) -> dict[str, str]:
         """Ask for drains and dismissals; return why not, by node."""
