@@ -36,7 +36,7 @@ lint: $(STAMP) ## Style, layering and protos
 
 types: $(STAMP) ## Strict types
 	@$(BIN)/mypy services/client/src
-	@$(BIN)/mypy services operators tests build_protos.py --exclude '^services/client/' --exclude '/events/v1/'
+	@$(BIN)/mypy services operators tests tilt/restarting.py build_protos.py --exclude '^services/client/' --exclude '/events/v1/'
 
 check: lint types ## Every gate but the tests
 
