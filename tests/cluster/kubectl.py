@@ -11,6 +11,8 @@ from typing import Any
 
 #: Longest that one command may take.
 PATIENCE_S = 900.0
+#: How often is looked; each look costs programs of their own.
+LOOK_EVERY_S = 2.0
 POOL = "naisho"
 
 
@@ -85,7 +87,7 @@ class Installed:
                             return
                     except CommandFailed as error:
                         said = str(error)
-                    await asyncio.sleep(0.5)
+                    await asyncio.sleep(LOOK_EVERY_S)
         except TimeoutError:
             raise CommandFailed(f"not within {patience_s:.0f} s: {what}. {said}") from None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import tempfile
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
@@ -121,6 +122,23 @@ async def _ready(network: Installed, pod: str) -> bool:
     return any(
         condition["type"] == "Ready" and condition["status"] == "True" for condition in found["status"]["conditions"]
     )
+
+
+async def destroy(network: Installed) -> None:
+    """Uninstall, see that `naisho cluster destroy` alone erases keys and volumes, and that it leaves nothing."""
+    await network.helm("uninstall", network.release, "--wait", "--timeout", "5m")
+    await network.until("no pod is left", lambda: _none(network, "pods", "app.kubernetes.io/component!=test"))
+    await network.until("no service node is left", lambda: _none(network, "servicenodes"))
+    ours = ("--selector", "app.kubernetes.io/name=naisho")
+    kept = {item["kind"] for item in (await network.get("secrets,configmaps,persistentvolumeclaims", *ours))["items"]}
+    if kept != {"Secret", "ConfigMap", "PersistentVolumeClaim"}:
+        raise CommandFailed(f"an uninstall keeps keys, register and volumes, but there is only {kept}")
+    await network.kubectl("delete", "pod", "--selector", "app.kubernetes.io/component=test")
+    naisho = (sys.executable, "-m", "naisho.cli.main", "cluster", "destroy", network.release)
+    await command(*naisho, "--namespace", network.namespace, "--yes-erase-everything")
+    for kind in ("secrets", "configmaps", "persistentvolumeclaims", "leases"):
+        if left := (await network.get(kind, *ours))["items"]:
+            raise CommandFailed(f"{len(left)} {kind} are left, such as {left[0]['metadata']['name']}")
 
 
 async def evict_members(network: Installed) -> None:

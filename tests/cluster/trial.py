@@ -62,7 +62,10 @@ class Trial:
                 if wanted in step.name:
                     await self._step(step, run)
             await run.stop()
-        write(self.outcomes, await self._facts(), self._out)
+        facts = await self._facts()
+        if not wanted:
+            await self._timed("uninstall, and erase everything", lambda: steps.destroy(network), whole=False)
+        write(self.outcomes, facts, self._out)
         return all(outcome.good for outcome in self.outcomes)
 
     def _steps(self) -> tuple[Step, ...]:
@@ -127,11 +130,12 @@ class Trial:
 
         await self._network.until(f"the load knows epoch {epoch}", known, patience_s=_PATIENCE_S)
 
-    async def _timed(self, name: str, do: Callable[[], Awaitable[Any]]) -> None:
+    async def _timed(self, name: str, do: Callable[[], Awaitable[Any]], *, whole: bool = True) -> None:
         _say(f"{name} ...")
         began = time.monotonic()
         await do()
-        await self._network.until("everything is whole", self._network.whole)
+        if whole:
+            await self._network.until("everything is whole", self._network.whole)
         self.outcomes.append(Outcome(name, time.monotonic() - began))
         _say(f"  {self.outcomes[-1].seconds:.0f} s")
 
