@@ -158,14 +158,28 @@ class PlayedPods:
         self._process.wait(30)
 
 
-async def play(api: Api, count: int) -> None:
+class Snapshot:
+    """Objects of some kinds as they are now; to ask for each of them would take longer than nodes have."""
+
+    def __init__(self, api: Api, *plurals: str) -> None:
+        said = json.loads(api.kubectl("-n", NAMESPACE, "get", ",".join(plurals), "-o", "json"))
+        self._objects = {(item["kind"].lower() + "s", item["metadata"]["name"]): item for item in said["items"]}
+
+    def find(self, plural: str, name: str) -> Manifest | None:
+        return self._objects.get((plural, name))
+
+    def get(self, plural: str, name: str) -> Manifest:
+        return self._objects[plural, name]
+
+
+async def play(objects: Snapshot, count: int) -> None:
     """Be nodes until ended."""
     nodes = []
     for ordinal in range(count):
-        template = api.get("statefulsets", f"{INSTALL}-{ordinal}")["spec"]["template"]
+        template = objects.get("statefulsets", f"{INSTALL}-{ordinal}")["spec"]["template"]
         pod = {"spec": template["spec"], "status": {"hostIP": "192.0.2.1"}}
-        nodes.append(PlayedNode(pod, api, lambda _ready: None, settings=MembershipSettings()))
-    await asyncio.Event().wait()
+        nodes.append(PlayedNode(pod, objects, lambda _ready: None, settings=MembershipSettings()))
+    await asyncio.gather(*(node.ended() for node in nodes))
 
 
 def settings_file(folder: Path, log_address: str, telemetry: int, replicas: int) -> Path:
@@ -276,7 +290,7 @@ def main() -> int:
         sys.stderr.write(f"no Kubernetes: set {SCRIPTS}\n")
         return 3
     if said.play is not None:
-        asyncio.run(play(Api(scripts, said.lab), said.play))
+        asyncio.run(play(Snapshot(Api(scripts, said.lab), "secrets", "configmaps", "statefulsets"), said.play))
         return 0
     with lab(scripts) as api, tempfile.TemporaryDirectory() as folder:
         wrong = measure(api, Path(folder), few=said.few, many=said.many, rest_s=said.rest)

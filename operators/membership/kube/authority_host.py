@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import ssl
@@ -114,21 +115,29 @@ class AuthorityHost:
         self._settings = settings
         self._changed = changed
         self._policy = Policy(allowed=frozenset(), assigned={})
-        #: The authority, while it is at work.
-        self.authority: Authority | None = None
+        self._told = asyncio.Event()
+        self._authority: Authority | None = None
+        self._connection: NatsConnection | None = None
+
+    @property
+    def authority(self) -> Authority | None:
+        """The authority while it is at work and can reach the log; without it, it knows nothing new."""
+        return self._authority if self._connection is not None and self._connection.connected else None
 
     def go_by(self, policy: Policy) -> None:
         """Have the authority decide by another policy."""
         self._policy = policy
-        if self.authority is not None:
-            self.authority.policy = policy
+        self._told.set()
+        if self._authority is not None:
+            self._authority.policy = policy
 
     async def run(self) -> None:
-        """Work until cancelled.
+        """Work until cancelled, as soon as there is a policy: by another one it would move nodes, and move them back.
 
         Raises:
             TakenOver: another authority writes in this network.
         """
+        await self._told.wait()
         said = ""
         while True:
             try:
@@ -141,7 +150,7 @@ class AuthorityHost:
                 except (NatsError, EventLogError, KeyFileError) as error:
                     said = _say(said, f"the membership authority cannot begin yet: {error}")
                 finally:
-                    self.authority = None
+                    self._authority = self._connection = None
                     await connection.close()
             await self._clock.sleep(_PAUSE_S)
 
@@ -156,7 +165,7 @@ class AuthorityHost:
         )
         await authority.start()
         authority.on_directory(self._changed)
-        self.authority = authority
+        self._authority, self._connection = authority, connection
         log.info("the membership authority is at work")
         try:
             await authority.run()

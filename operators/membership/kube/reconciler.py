@@ -21,6 +21,7 @@ from operators.membership.kube.act import Actor, Deeds
 from operators.membership.kube.authority_host import AuthorityHost
 from operators.membership.kube.cluster import NODE_POOLS, SERVICE_NODES, Cluster
 from operators.membership.kube.errors import Conflict
+from operators.membership.kube.hearsay import Hearsay
 from operators.membership.kube.members import members, policy, seen_directory
 from operators.membership.kube.observe import Scenery, look, place_of, see
 from operators.membership.kube.registers import Registers
@@ -116,6 +117,7 @@ class Reconciler:
         self._scaler = scaler
         self._clock = clock
         self._teller = Teller(cluster)
+        self._hearsay = Hearsay(clock, rules.missed)
 
     async def turn(self) -> Turn:
         """Look once and do what is to be done.
@@ -144,6 +146,8 @@ class Reconciler:
         scenery = await look(self._cluster, spec.name)
         authority = self._host.authority
         known = members(authority) if authority is not None else {}
+        directory = seen_directory(authority) if authority is not None else None
+        self._hearsay.take(authority, known, directory)
         nodes = {
             name: replace(see(self._site, spec, name, entry, scenery, now_ms=now_ms), member=known.get(entry.key))
             for name, entry in register.entries.items()
@@ -153,7 +157,7 @@ class Reconciler:
             register,
             nodes,
             budgets=frozenset(scenery.budgets),
-            directory=seen_directory(authority) if authority is not None else None,
+            directory=directory,
             authority=authority is not None,
             broken=wish.problems,
         )
@@ -232,19 +236,25 @@ class Reconciler:
 
     async def _tell(self, pool: _Pool, plan: Plan, done: _Done, turn: Turn) -> None:
         deeds, refusals = done.deeds, done.refusals
-        observed, now_ms = pool.observed, self._clock.now_ms()
+        observed, now_ms = self._hearsay.filled(pool.observed), self._clock.now_ms()
         now = timestamp(now_ms)
         epoch = observed.directory.epoch if observed.directory else 0
         for name, resource in pool.scenery.resources.items():
             node = observed.nodes.get(name)
             if node is None:
                 continue
+            before = resource.get("status") or {}
+            if self._hearsay.leaves(before) or (
+                before and not self._hearsay.knows(observed.register.entries[name].key)
+            ):
+                turn.nodes.append(before.get("phase", ""))
+                continue
             status = node_status(
                 node,
                 plan.nodes.get(name),
                 problem=deeds.problems.get(name) or refusals.get(name, ""),
                 epoch=epoch,
-                before=resource.get("status") or {},
+                before=before,
                 generation=resource["metadata"].get("generation", 0),
                 now=now,
             )
@@ -263,6 +273,9 @@ class Reconciler:
         )
         summary["autoscaling"] = done.autoscaling
         turn.draining += summary["drainingReplicas"]
+        if self._hearsay.leaves(pool.body.get("status")):
+            return
+        summary = self._hearsay.kept(summary)
         turn.writes += await self._teller.tell(NODE_POOLS, _typed("NodePool", pool.body), summary, now_ms=now_ms)
 
 

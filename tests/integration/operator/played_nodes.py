@@ -61,6 +61,10 @@ class PlayedNode:
         self.membership: Membership | None = None
         self._task = asyncio.create_task(self._run())
 
+    async def ended(self) -> None:
+        """Wait until it ends by itself, and raise why."""
+        await self._task
+
     async def stop(self) -> None:
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):

@@ -228,3 +228,35 @@ async def test_a_new_install_on_what_an_old_one_left_is_the_same_network(install
     assert install.status["networkId"] == network
     assert keys(install) == before
     assert carry_no_finalizer(install)
+
+
+async def test_an_operator_that_is_restarted_writes_nothing_where_nothing_changed(install: Install) -> None:
+    install.bring()
+    operator = install.start_operator()
+    await install.until(lambda: install.whole(FEW_NODES))
+    await install.settled(operator)
+    await install.stop_operator(operator)
+    before = len(install.writes_of_work())
+    operator = install.start_operator()
+    await install.until(lambda: operator.service.lifecycle.ready)
+    await install.settled(operator)
+    assert install.writes_of_work()[before:] == []
+
+
+async def test_a_log_that_is_away_is_told_of_once_and_nodes_keep_what_was_known(install: Install) -> None:
+    install.bring()
+    operator = install.start_operator()
+    await install.until(lambda: install.whole(FEW_NODES))
+    await install.settled(operator)
+    nodes = {name: install.node(name)["status"] for name in install.store.names("servicenodes")}
+    known = dict(install.status)
+    before = len(install.writes_of_work())
+    install.log.stop()
+    await install.until(lambda: install.condition("Ready") == "LogUnreachable")
+    assert {name: install.node(name)["status"] for name in nodes} == nodes
+    assert [install.status[field] for field in ("networkId", "epoch", "swarms")] == [
+        known[field] for field in ("networkId", "epoch", "swarms")
+    ]
+    assert {resource for _, resource, _ in install.writes_of_work()[before:]} <= {"nodepools/status", "events"}
+    await install.log.start_async()
+    await install.until(lambda: install.whole(FEW_NODES))
