@@ -115,7 +115,7 @@ def see(site: Site, pool: PoolSpec, name: str, entry: Entry, scenery: Scenery, *
         name,
         resource=None if resource is None else _see_resource(resource),
         address=_address(place, host_ip),
-        placed=there is not None,
+        placed=there is not None and (resource is None or _belongs(there, resource)),
         current=current,
         pod=seen_pod,
         volume=((scenery.claims.get(name) or {}).get("status") or {}).get("phase"),
@@ -172,6 +172,12 @@ def _see_pod(pod: Manifest, revision: str, now_ms: int) -> SeenPod:
         machine=(pod.get("spec") or {}).get("nodeName") or "",
         labels=labels,
     )
+
+
+def _belongs(thing: Manifest, owner: Manifest) -> bool:
+    """Tell whether an object is owned by this very one; otherwise it goes when its own owner is found to be gone."""
+    owners = thing["metadata"].get("ownerReferences") or ()
+    return any(reference["uid"] == owner["metadata"]["uid"] for reference in owners)
 
 
 def _revision(stateful_set: Manifest | None) -> str:

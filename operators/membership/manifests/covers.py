@@ -43,6 +43,6 @@ def covers(there: Any, wanted: Any, *, quantities: bool = False) -> bool:
 
 
 def says(there: Manifest, wanted: Manifest) -> bool:
-    """Tell whether an object has the labels, the annotations and the spec that it should have."""
-    noted = {name: wanted["metadata"].get(name) for name in ("labels", "annotations")}
+    """Tell whether an object has the labels, the annotations, the owner and the spec that it should have."""
+    noted = {name: wanted["metadata"].get(name) for name in ("labels", "annotations", "ownerReferences")}
     return covers(there["metadata"], noted) and covers(there.get("spec"), wanted["spec"])

@@ -148,6 +148,7 @@ class World:
             pod is not None
             and pod.ready
             and not pod.deleting
+            and name in self.resources  # otherwise all of it is about to go
             and pod.image == self.sets.get(name)  # otherwise its controller is about to replace it
             and known is not None
             and known.holds

@@ -43,7 +43,8 @@ class Shelf:
         self.calls.append(("patch", kind.plural, patch))
         if kind.plural in self.refused:
             raise Refused(f"{name} cannot grow")
-        return patch | {"metadata": {"uid": "uid-0", **patch["metadata"]}}
+        (there,) = (kept for kept in self.kept[kind.plural].values() if kept["metadata"]["name"] == name)
+        return {**there, **patch, "metadata": {**there["metadata"], **patch["metadata"]}}
 
     async def obtain(self, node: str, known_key: str, *, now_s: int) -> str:
         assert node

@@ -127,6 +127,14 @@ def test_a_pod_is_compared_with_its_stateful_set_and_that_with_the_wish() -> Non
     assert not seen(pod(revision="else")).current
 
 
+def test_a_stateful_set_of_a_resource_that_was_deleted_is_about_to_go() -> None:
+    made_again = listed(RESOURCE)
+    made_again["metadata"]["uid"] = "another"
+    found = look(pods=pod(), resources=made_again)
+    assert (found.placed, found.current) == (False, False)
+    assert see(SITE, POOL, "p-0", Entry(0, KEY), Scenery(sets={"p-0": listed(STATEFUL)}), now_ms=NOW_MS).placed
+
+
 def test_annotations_are_wishes_only_if_they_say_true() -> None:
     notes = ("drain", "skip-drain", "drain-first", "no-replacement")
     body = listed(RESOURCE)

@@ -117,6 +117,14 @@ def test_a_change_counts_for_the_object_that_was_looked_at_and_ends_in_what_is_w
     assert (after["spec"]["revisionHistoryLimit"], after["metadata"]["labels"]["others"]) == (10, "stay")
 
 
+def test_what_belonged_to_another_is_taken_over() -> None:
+    there, wanted = stored(stateful(PoolSpec("p"))), stateful(PoolSpec("p"))
+    there["metadata"]["ownerReferences"][0]["uid"] = "gone"
+    assert not says(there, wanted)
+    after = patched(there, change(there, wanted))
+    assert after["metadata"]["ownerReferences"] == wanted["metadata"]["ownerReferences"]
+
+
 def service(kind: str) -> Manifest:
     return objects.service(SITE, PoolSpec("p", exposure=Exposure(kind)), "p-0", "u")
 

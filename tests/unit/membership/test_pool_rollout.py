@@ -49,6 +49,7 @@ def test_a_node_that_moves_counts_in_both_swarms() -> None:
         unready(node(1)),
         with_pod(node(1), deleting=True),
         with_pod(node(1), current=False),
+        node(1, resource=None),
         node(1, pod=None),
         node(1, member=member(holds=False)),
         node(1, member=member(life=Life.JOINING)),

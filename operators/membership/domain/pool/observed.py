@@ -80,7 +80,7 @@ class SeenNode:
     resource: SeenResource | None = None
     #: ``host:port`` that clients are told; empty while it is not known.
     address: str = ""
-    #: Its StatefulSet is there; and made of the newest template.
+    #: Its StatefulSet is there, and belongs to its resource; and is made of the newest template.
     placed: bool = False
     current: bool = False
     pod: SeenPod | None = None

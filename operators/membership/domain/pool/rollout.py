@@ -103,8 +103,8 @@ def _is_well(node: SeenNode) -> bool:
 
 
 def _is_being_changed(node: SeenNode) -> bool:
-    """Tell whether a node's pod is about to be replaced, however well it still looks."""
-    return node.placed and node.pod is not None and not node.pod.current
+    """Tell whether a node's pod is about to go, however well it still looks: what it belongs to says so, or is gone."""
+    return node.pod is not None and (node.resource is None or not node.placed or not node.pod.current)
 
 
 def _stays_unwell(node: SeenNode) -> bool:
