@@ -163,7 +163,9 @@ class Snapshot:
 
     def __init__(self, api: Api, *plurals: str) -> None:
         said = json.loads(api.kubectl("-n", NAMESPACE, "get", ",".join(plurals), "-o", "json"))
-        self._objects = {(item["kind"].lower() + "s", item["metadata"]["name"]): item for item in said["items"]}
+        self._objects: dict[tuple[str, str], Manifest] = {
+            (item["kind"].lower() + "s", item["metadata"]["name"]): item for item in said["items"]
+        }
 
     def find(self, plural: str, name: str) -> Manifest | None:
         return self._objects.get((plural, name))
