@@ -11,7 +11,7 @@ from operators.cluster.errors import DrainRefused, DrainTimedOut, NotFound, Pool
 from operators.cluster.kube import Cluster
 from operators.cluster.names import (
     DRAIN,
-    DRAIN_FIRST,
+    NO_REPLACEMENT,
     NODE_POOL,
     SERVICE_NODE,
     SKIP_DRAIN,
@@ -46,11 +46,8 @@ class Wish(NamedTuple):
     skip: bool = False
 
     def annotations(self) -> dict[str, str]:
-        """Return the wish as the operator reads it.
-
-        A node that is not to be replaced leaves because its pool becomes smaller, and it is the first to go.
-        """
-        asked = {DRAIN: self.replace, DRAIN_FIRST: not self.replace, SKIP_DRAIN: self.skip}
+        """Return the wish as the operator reads it."""
+        asked = {DRAIN: True, SKIP_DRAIN: self.skip, NO_REPLACEMENT: not self.replace}
         return {name: "true" for name, wished in asked.items() if wished}
 
 
@@ -77,10 +74,8 @@ async def ask_to_leave(cluster: Cluster, wish: Wish) -> Object:
         raise UnknownNode(node=wish.node, namespace=cluster.namespace, known=shown or "–") from None
     if has_left(node):
         return node
-    pool = await _pool(cluster, str(node["spec"]["pool"]))
+    await _refuse_paused(cluster, str(node["spec"]["pool"]))
     await cluster.annotate(SERVICE_NODE, wish.node, wish.annotations())
-    if not wish.replace and pool is not None and node["spec"].get("desired") != "Draining":
-        await cluster.resize(pool, int(pool["spec"]["replicas"]) - 1)
     return node
 
 
@@ -150,12 +145,10 @@ def _same_refusal(before: Object, state: Mapping[str, Any]) -> bool:
     return old.get("reason") == "Refused" and (old.get("message") or "") == state["message"]
 
 
-async def _pool(cluster: Cluster, name: str) -> Object | None:
-    """Return the node's pool, if it is there and not paused."""
+async def _refuse_paused(cluster: Cluster, pool: str) -> None:
     try:
-        pool = await cluster.get(NODE_POOL, name)
+        spec = (await cluster.get(NODE_POOL, pool)).get("spec") or {}
     except NotFound:
-        return None
-    if (pool.get("spec") or {}).get("paused"):
-        raise PoolPaused(pool=name, namespace=cluster.namespace)
-    return pool
+        return
+    if spec.get("paused"):
+        raise PoolPaused(pool=pool, namespace=cluster.namespace)

@@ -104,18 +104,11 @@ class Cluster:
         Raises:
             NotFound: there is none of that name.
         """
-        return await self._merge(kind, name, {"metadata": {"annotations": annotations}})
-
-    async def resize(self, pool: Object, replicas: int) -> Object:
-        """Give a pool another size, unless somebody has changed it since it was read.
-
-        Raises:
-            NotFound: it is gone.
-            ClusterRefuses: it was changed meanwhile.
-        """
-        version = {"resourceVersion": pool["metadata"]["resourceVersion"]}
-        body = {"metadata": version, "spec": {"replicas": replicas}}
-        return await self._merge(NODE_POOL, pool["metadata"]["name"], body)
+        body = {"metadata": {"annotations": annotations}}
+        headers = {"Content-Type": MERGE_PATCH}
+        path = f"{kind.plural}/{name}"
+        changed: Object = await self._ask("patch", kind, path, content=json.dumps(body), headers=headers)
+        return changed
 
     async def delete(self, kind: Kind, thing: Object) -> None:
         """Delete exactly the object that was read, not another one that has its name now.
@@ -126,12 +119,6 @@ class Cluster:
         precondition = {"uid": thing["metadata"]["uid"]} if thing["metadata"].get("uid") else {}
         body = {"propagationPolicy": "Background", "preconditions": precondition}
         await self._ask("delete", kind, f"{kind.plural}/{thing['metadata']['name']}", content=json.dumps(body))
-
-    async def _merge(self, kind: Kind, name: str, body: Mapping[str, Any]) -> Object:
-        headers = {"Content-Type": MERGE_PATCH}
-        path = f"{kind.plural}/{name}"
-        changed: Object = await self._ask("patch", kind, path, content=json.dumps(body), headers=headers)
-        return changed
 
     async def logs(self, pod: str, container: str, *, lines: int, max_bytes: int, previous: bool = False) -> str:
         """Return a container's last lines, with bytes that are no text replaced.

@@ -18,7 +18,7 @@ OURS: Final = f"{NAME_LABEL}={APP}"
 
 DRAIN: Final = "naisho.dev/drain"
 SKIP_DRAIN: Final = "naisho.dev/skip-drain"
-DRAIN_FIRST: Final = "naisho.dev/drain-first"
+NO_REPLACEMENT: Final = "naisho.dev/no-replacement"
 
 
 class Kind(NamedTuple):

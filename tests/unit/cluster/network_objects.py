@@ -90,9 +90,7 @@ def pool(**status: Any) -> Made:
     return {
         "apiVersion": "naisho.dev/v1alpha1",
         "kind": "NodePool",
-        **thing(
-            FULL, metadata={"generation": 3, "resourceVersion": "17"}, spec={"replicas": 6}, status={**told, **status}
-        ),
+        **thing(FULL, metadata={"generation": 3}, spec={"replicas": 6}, status={**told, **status}),
     }
 
 

@@ -64,7 +64,7 @@ async def follow(*states: Object | None, before: Object | None = None, patience:
     [
         (Wish(NAME), {"naisho.dev/drain": "true"}),
         (Wish(NAME, skip=True), {"naisho.dev/drain": "true", "naisho.dev/skip-drain": "true"}),
-        (Wish(NAME, replace=False), {"naisho.dev/drain-first": "true"}),
+        (Wish(NAME, replace=False), {"naisho.dev/drain": "true", "naisho.dev/no-replacement": "true"}),
     ],
 )
 async def test_a_wish_is_written_as_the_operator_reads_it(wish: Wish, expected: dict[str, str]) -> None:
