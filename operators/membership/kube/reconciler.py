@@ -14,9 +14,10 @@ from operators.membership.domain.pool.acceptance import ACCEPTED, accepted
 from operators.membership.domain.pool.node_status import node_status
 from operators.membership.domain.pool.observed import Observed
 from operators.membership.domain.pool.pool_status import pool_status
+from operators.membership.domain.pool.population import Resized
 from operators.membership.domain.pool.reconcile import Plan, reconcile
 from operators.membership.domain.pool.rollout import disturbed
-from operators.membership.domain.pool.spec import PoolSpec, read_pool
+from operators.membership.domain.pool.spec import NOT_REPLACED, PoolSpec, read_pool
 from operators.membership.kube.act import Actor, Deeds
 from operators.membership.kube.authority_host import AuthorityHost
 from operators.membership.kube.cluster import NODE_POOLS, SERVICE_NODES, Cluster
@@ -185,6 +186,8 @@ class Reconciler:
         now_ms = self._clock.now_ms()
         deeds = await self._actor.carry_out(plan, observed, pool.scenery, now_s=now_ms // 1000)
         refusals = await self._ask_authority(plan, observed)
+        if plan.resized is not None:
+            await self._resize(pool.body, plan.resized)
         autoscaling = await self._scale(pool, plan, deeds, now_ms=now_ms)
         turn.writes += deeds.writes
         turn.refused += len(refusals)
@@ -225,6 +228,19 @@ class Reconciler:
         except (DrainRefused, UnknownNode, TimeoutError) as error:
             log.warning("a node that has left is still listed: %s", error)
 
+    async def _resize(self, body: Manifest, resized: Resized) -> None:
+        """Make a pool smaller by the nodes that leave without a replacement, and note which, so that each counts once.
+
+        Raises:
+            Conflict: somebody else has just changed the pool: it is looked at again.
+        """
+        meta = body["metadata"]
+        noted = {
+            "resourceVersion": meta["resourceVersion"],
+            "annotations": {NOT_REPLACED: ",".join(resized.not_replaced)},
+        }
+        await self._cluster.merge(NODE_POOLS, meta["name"], {"metadata": noted, "spec": {"replicas": resized.replicas}})
+
     async def _scale(self, pool: _Pool, plan: Plan, deeds: Deeds, *, now_ms: int) -> dict[str, Any] | None:
         try:
             return await self._scaler.look(pool.body, pool.observed, pool.scenery, plan, now_ms=now_ms)
@@ -252,11 +268,13 @@ class Reconciler:
             status = node_status(
                 node,
                 plan.nodes.get(name),
-                problem=deeds.problems.get(name) or refusals.get(name, ""),
+                problem=deeds.problems.get(name, ""),
                 epoch=epoch,
                 before=before,
                 generation=resource["metadata"].get("generation", 0),
                 now=now,
+                refusal=refusals.get(name, ""),
+                informed=observed.authority,
             )
             turn.nodes.append(status["phase"])
             turn.writes += await self._teller.tell(
