@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import kmock
 import kopf
 import pytest
 
@@ -93,6 +94,17 @@ async def test_what_is_not_ours_is_not_even_sent(alone: Install) -> None:
         alone.store.create("services", labelled("talk-0"))
         await ears.until(changes=1)
         assert (ears.changes, ears.words) == (1, 1)
+    asked = {
+        str(request.resource.plural): request.params.get("labelSelector") or request.params.get("fieldSelector")
+        for request in alone.api.requests
+        if request.action is kmock.action.WATCH and request.resource is not None
+    }
+    assert asked == {
+        "nodepools": None,
+        "servicenodes": None,
+        "leases": f"metadata.name={LEASE}",
+        **dict.fromkeys(("pods", "services", "statefulsets", "persistentvolumeclaims"), "naisho.dev/pool"),
+    }
 
 
 async def test_nothing_is_written_by_watching(alone: Install) -> None:
