@@ -96,7 +96,7 @@ async def test_what_is_not_ours_is_not_even_sent(alone: Install) -> None:
         assert (ears.changes, ears.words) == (1, 1)
     asked = {
         str(request.resource.plural): request.params.get("labelSelector") or request.params.get("fieldSelector")
-        for request in alone.api.requests
+        for request in alone.api._requests
         if request.action is kmock.action.WATCH and request.resource is not None
     }
     assert asked == {
