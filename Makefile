@@ -53,7 +53,8 @@ fuzz: $(STAMP) ## Fuzz every parser of untrusted bytes for longer (INPUTS=100000
 chaos: $(STAMP) ## Every accident over and over, alone and together (ROUNDS=10)
 	@NAISHO_CHAOS_ROUNDS=$(or $(ROUNDS),10) $(BIN)/pytest -q tests/chaos/test_nothing_lost.py --timeout 0
 
-cluster-test: $(STAMP) ## The whole network on a real Kubernetes, under load, accident by accident; writes docs/operating
+cluster-test: $(STAMP) ## The chart on a real Kubernetes, under load, accident by accident; writes docs/operating
+	@NAISHO_CLUSTER_TEST=1 $(BIN)/python -m tests.cluster.two_hundred
 	@$(BIN)/python -m tests.cluster.with_lab $(abspath $(BIN))/python -m tests.cluster \
 		--image docker.io/library/naisho:under-test --other-image docker.io/library/naisho:upgraded
 

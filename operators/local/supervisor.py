@@ -122,7 +122,7 @@ class Supervisor:
         await self._authority.start()
         stack.push_async_callback(self._authority.stop)
         metrics = Metrics("membership", 0, INSTRUMENTS)
-        watch(self._authority, metrics, self._clock)
+        watch(lambda: self._authority, metrics, self._clock)
         self._lifecycle.move_to(State.READY)
         stack.enter_context(self._telemetry.showing(metrics, self._lifecycle))
         self._vital.append(self._own(self._authority.run(), stack))

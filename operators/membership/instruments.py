@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Final
 
 from naisho.protocol.directory import NodeState
@@ -35,23 +36,31 @@ KEYS_LEFT: Final = Instrument(
 INSTRUMENTS: Final = (EPOCH, AGE, NODES, SWARMS, WAITS, REQUESTS, KEYS_LEFT)
 
 
-def watch(authority: Authority, metrics: Metrics, clock: Clock) -> None:
-    """Show an authority in ``metrics``, made with ``INSTRUMENTS``."""
+def watch(authority: Callable[[], Authority], metrics: Metrics, clock: Clock) -> None:
+    """Show in ``metrics``, made with ``INSTRUMENTS``, the authority that is at work, whichever that is."""
 
     def age() -> float:
-        directory = authority.directory
+        directory = authority().directory
         return (clock.now_ms() - directory.issued_ms) / 1000 if directory else 0
 
+    def epoch() -> int:
+        directory = authority().directory
+        return directory.epoch if directory else 0
+
+    def swarms() -> int:
+        directory = authority().directory
+        return len(directory.swarm_ids) if directory else 0
+
     def nodes(state: NodeState) -> int:
-        directory = authority.directory
+        directory = authority().directory
         return Counter(node.state for node in directory.nodes)[state] if directory else 0
 
-    metrics.watch(EPOCH, lambda: authority.directory.epoch if authority.directory else 0)
+    metrics.watch(EPOCH, epoch)
     metrics.watch(AGE, age)
     for state in NodeState:
         metrics.watch(NODES, lambda state=state: nodes(state), state=state.name.lower())  # type: ignore[misc]  # bound early
-    metrics.watch(SWARMS, lambda: len(authority.directory.swarm_ids) if authority.directory else 0)
-    metrics.watch(WAITS, lambda: len(authority.waits))
-    metrics.watch(REQUESTS, lambda: authority.accepted, outcome="accepted")
-    metrics.watch(REQUESTS, lambda: authority.refused, outcome="refused")
-    metrics.watch(KEYS_LEFT, lambda: (authority.keys_end_ms - clock.now_ms()) / 1000)
+    metrics.watch(SWARMS, swarms)
+    metrics.watch(WAITS, lambda: len(authority().waits))
+    metrics.watch(REQUESTS, lambda: authority().accepted, outcome="accepted")
+    metrics.watch(REQUESTS, lambda: authority().refused, outcome="refused")
+    metrics.watch(KEYS_LEFT, lambda: (authority().keys_end_ms - clock.now_ms()) / 1000)

@@ -57,7 +57,7 @@ class MembershipService:
             settings=self._settings.authority(),
         )
         await self._authority.start()
-        watch(self._authority, self.metrics, self._clock)
+        watch(lambda: self.authority, self.metrics, self._clock)
         self.lifecycle.spawn(self._authority.run(), "decide and publish")
         if self._settings.telemetry is not None:
             self._telemetry = TelemetryEndpoint(*self._settings.telemetry, [self.metrics], [self.lifecycle])

@@ -117,6 +117,8 @@ class AuthorityHost:
         self._policy = Policy(allowed=frozenset(), assigned={})
         self._told = asyncio.Event()
         self._authority: Authority | None = None
+        #: The authority that is at work, or was last.
+        self.latest: Authority | None = None
         self._connection: NatsConnection | None = None
 
     @property
@@ -165,7 +167,7 @@ class AuthorityHost:
         )
         await authority.start()
         authority.on_directory(self._changed)
-        self._authority, self._connection = authority, connection
+        self._authority, self._connection, self.latest = authority, connection, authority
         log.info("the membership authority is at work")
         try:
             await authority.run()

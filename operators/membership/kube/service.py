@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from naisho.protocol.directory import Directory
-from operators.membership.authority import AuthoritySettings
+from operators.membership.authority import Authority, AuthoritySettings
 from operators.membership.domain.errors import KeyFileError
 from operators.membership.instruments import INSTRUMENTS as AUTHORITY_INSTRUMENTS
 from operators.membership.instruments import watch as watch_authority
@@ -261,9 +261,15 @@ class OperatorService:
         self._wake.set()
 
     def _show(self, host: AuthorityHost) -> None:
-        if host.authority is not None and not self._authority_shown:
-            watch_authority(host.authority, self._authority_metrics, self._clock)
-            self._authority_shown = True
+        if host.latest is None or self._authority_shown:
+            return
+
+        def latest() -> Authority:
+            assert host.latest is not None
+            return host.latest
+
+        watch_authority(latest, self._authority_metrics, self._clock)
+        self._authority_shown = True
 
 
 def bootstrap(settings: OperatorSettings, *, clock: Clock | None = None) -> OperatorService:

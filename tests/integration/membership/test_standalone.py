@@ -107,7 +107,7 @@ async def test_a_process_tells_how_it_is(lab: Lab, tmp_path: Path) -> None:
 async def test_metrics_tell_of_the_network_and_of_nobody(lab: Lab) -> None:
     await lab.fill(5)
     metrics = Metrics("membership", 0, INSTRUMENTS)
-    watch(lab.authority, metrics, SystemClock())
+    watch(lambda: lab.authority, metrics, SystemClock())
     try:
         samples = {
             (sample.name, sample.labels.get("state") or sample.labels.get("outcome")): sample.value
