@@ -67,9 +67,11 @@ class Installed:
     async def install(self, image: str, *, wait: bool = True) -> None:
         """Install, or bring to another image."""
         repository, _, tag = image.rpartition(":")
-        values = ("--set", f"image.repository={repository}", "--set", f"image.tag={tag}", "--set", "crds.create=false")
+        values = ("--set", f"image.repository={repository}", "--set", f"image.tag={tag}")
         waiting = ("--wait", "--timeout", "10m") if wait else ()
-        await self.helm("upgrade", "--install", self.release, str(self.chart), *values, *waiting)
+        # Definitions that somebody else brought along stay when he goes, and are taken over.
+        taken = ("--create-namespace", "--take-ownership")
+        await self.helm("upgrade", "--install", self.release, str(self.chart), *values, *waiting, *taken)
 
     async def pool(self) -> dict[str, Any]:
         """Return the NodePool."""

@@ -81,9 +81,15 @@ class Cluster:
         return await self._call("get", kind, "GET", name)
 
     async def list(self, kind: Kind, selector: str = "") -> list[Manifest]:
-        """Return all objects with these labels, each with its kind: items of a list do not say it themselves."""
+        """Return all objects with these labels, each with its kind: items of a list do not say it themselves.
+
+        Raises:
+            ClusterAway: the API server does not answer, or does not know such objects (yet).
+        """
         answer = await self._call("list", kind, "GET", params={"labelSelector": selector} if selector else {})
-        assert answer is not None
+        if answer is None:
+            self.failures += 1
+            raise ClusterAway(f"{kind.plural} are not served (yet): are the resource definitions installed?")
         typed = {"apiVersion": kind.api, "kind": answer["kind"].removesuffix("List")}
         return [typed | item for item in answer["items"]]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from operators.membership.kube.cluster import PODS, SECRETS, Cluster
+from operators.membership.kube.cluster import NODE_POOLS, PODS, SECRETS, Cluster
 from operators.membership.kube.errors import ClusterAway, Conflict, Forbidden, KubeError, Refused
 from tests.integration.operator.install import NAMESPACE, Install
 
@@ -23,6 +23,13 @@ async def test_what_is_not_there_is_no_error(cluster: Cluster) -> None:
     assert await cluster.merge(SECRETS, "s", {"data": {}}) is None
     await cluster.delete(SECRETS, "s")
     assert cluster.failures == 0
+
+
+async def test_kinds_that_nobody_serves_yet_are_waited_for(alone: Install, cluster: Cluster) -> None:
+    alone.api.refuse = lambda _verb, _resource: 404
+    with pytest.raises(ClusterAway, match="resource definitions"):
+        await cluster.list(NODE_POOLS)
+    assert cluster.failures == 1
 
 
 async def test_only_the_very_object_that_was_meant_is_removed(alone: Install, cluster: Cluster) -> None:
