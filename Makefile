@@ -4,6 +4,8 @@ PYTHON ?= $(firstword $(wildcard /usr/bin/python3.11) python3.11)
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+# Tests that start no network: they run beside the others.
+CALM   := tests/architecture tests/charts tests/crds tests/image tests/property tests/tilt tests/unit
 .PHONY: help up demo test install protos lint types layering proto-lint check unit fuzz chaos cluster-test bench lock clean
 
 help: ## Show this help
@@ -45,7 +47,9 @@ unit: $(STAMP) ## Only the quick tests
 
 test: check ## Lint, types, layering, protos and all tests (under fifteen minutes on two cores)
 	@$(BIN)/python -m tests.charts.helm_binary
-	@$(BIN)/pytest
+	@$(BIN)/pytest -q -p no:cacheprovider $(CALM) > .calm-tests.log 2>&1 & calm=$$!; \
+		$(BIN)/pytest $(CALM:%=--ignore=%); rest=$$?; \
+		wait $$calm; calm=$$?; cat .calm-tests.log; rm .calm-tests.log; exit $$((rest || calm))
 
 fuzz: $(STAMP) ## Fuzz every parser of untrusted bytes for longer (INPUTS=1000000)
 	@NAISHO_FUZZ_INPUTS=$(or $(INPUTS),1000000) $(BIN)/pytest -q tests/property/fuzz --timeout 0
@@ -65,4 +69,4 @@ lock: ## Make requirements/lock.txt anew from both pyproject files (needs uv)
 	@python3 requirements/inputs.py | uv pip compile --universal --python-version 3.11 --generate-hashes --no-header -q - -o requirements/lock.txt
 
 clean: ## Remove what make made (not the networks' data)
-	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .calm-tests.log $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
