@@ -274,7 +274,6 @@ class Reconciler:
                 generation=resource["metadata"].get("generation", 0),
                 now=now,
                 refusal=refusals.get(name, ""),
-                informed=observed.authority,
             )
             turn.nodes.append(status["phase"])
             turn.writes += await self._teller.tell(

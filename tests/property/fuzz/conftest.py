@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import random
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -18,6 +19,8 @@ from typing import Any
 import pytest
 
 INPUTS = 100_000
+#: Python's own, which services run with.
+_RECURSION_LIMIT = 1000
 SEED = "naisho"
 #: CPU seconds that one input may cost.
 SLOW = 1.0
@@ -160,3 +163,12 @@ def fuzz() -> Callable[..., None]:
         tokens: byte strings that mean something to it.
     """
     return run
+
+
+@pytest.fixture(autouse=True)
+def _plain_recursion_limit() -> Iterator[None]:
+    """Let recursion end where a service's would: libraries of other tests raise the limit for the whole process."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(_RECURSION_LIMIT)
+    yield
+    sys.setrecursionlimit(before)
