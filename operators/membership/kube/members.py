@@ -30,8 +30,11 @@ def _member(authority: Authority, directory: Directory | None, member: Member, *
     shown = directory.by_key.get(key) if directory else None
     sign = authority.signs.get(key)
     beat = sign.heartbeat if sign else None
+    life = member.life
+    if life is Life.ACTIVE and (shown is None or shown.swarm_id == INVALID_SWARM):
+        life = Life.JOINING  # so it is recorded; that it serves is true once the directory says so
     return SeenMember(
-        member.life,
+        life,
         swarm=_hex(shown.swarm_id) if shown else "",
         planned=_hex(shown.planned_swarm_id) if shown else "",
         holds=holds,
