@@ -29,6 +29,7 @@ from operators.membership.manifests import node as objects
 from operators.membership.manifests.covers import covers, says
 from operators.membership.manifests.patches import change, growth
 from operators.membership.manifests.site import Manifest, Site, budget_of
+from operators.membership.manifests.swarm_budget import budget
 
 log = logging.getLogger(__name__)
 
@@ -91,9 +92,10 @@ class Actor:
             await self._guarded(name, self._node(name, node, work), deeds)
         for name in plan.retired:
             await self._guarded(name, self._retire(name, deeds), deeds)
-        for swarm in plan.budgets:
-            manifest = objects.budget(self._site, observed.pool, swarm)
-            await self._guarded(observed.pool.name, self._bring(BUDGETS, manifest, None, deeds), deeds)
+        for swarm, members in plan.budgets.items():
+            manifest = budget(self._site, observed.pool, swarm, members)
+            there = scenery.budgets.get(swarm)
+            await self._guarded(observed.pool.name, self._bring(BUDGETS, manifest, there, deeds), deeds)
         for swarm in plan.unbudgeted:
             await self._guarded(
                 observed.pool.name, self._remove(BUDGETS, budget_of(observed.pool.name, swarm), deeds), deeds

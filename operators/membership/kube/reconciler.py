@@ -30,6 +30,7 @@ from operators.membership.kube.scaler import Scaler
 from operators.membership.kube.settings import MembershipRules
 from operators.membership.kube.telling import Teller, timestamp
 from operators.membership.manifests.site import POOL, Manifest, Site
+from operators.membership.manifests.swarm_budget import counted
 from services.chassis.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -157,7 +158,7 @@ class Reconciler:
             spec,
             register,
             nodes,
-            budgets=frozenset(scenery.budgets),
+            budgets={swarm: counted(budget) for swarm, budget in scenery.budgets.items()},
             directory=directory,
             authority=authority is not None,
             broken=wish.problems,

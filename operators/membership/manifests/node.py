@@ -101,22 +101,6 @@ def stateful_set(site: Site, pool: PoolSpec, name: str, *, ordinal: int, uid: st
     }
 
 
-def budget(site: Site, pool: PoolSpec, swarm: str) -> Manifest:
-    """Return a swarm's disruption budget: one member at a time may be evicted, and only while all others are ready."""
-    return {
-        "apiVersion": "policy/v1",
-        "kind": "PodDisruptionBudget",
-        "metadata": site.meta(
-            naming.budget_of(pool.name, swarm),
-            "node",
-            owner=owned_by("NodePool", pool.name, pool.uid),
-            pool=pool.name,
-            swarm=swarm,
-        ),
-        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": {POOL: pool.name, naming.SWARM: swarm}}},
-    }
-
-
 def _template(site: Site, pool: PoolSpec, name: str, *, ordinal: int, place: Place) -> Manifest:
     spec: Manifest = {
         "automountServiceAccountToken": False,

@@ -41,11 +41,17 @@ async def test_every_right_is_used_and_none_is_missing(install: Install) -> None
     first = install.start_operator()
     await install.until(lambda: install.whole(FEW_NODES))
 
-    # Somebody takes a label off a Service; a volume is lost; the pool wants larger ones, and no budgets.
+    # Somebody takes a label off a Service, and changes a budget; a volume is lost.
     store.merge("services", "talk-1", {"metadata": {"labels": {"app.kubernetes.io/part-of": None}}})
+    budget = min(store.names("poddisruptionbudgets"))
+    made = store.get("poddisruptionbudgets", budget)["spec"]
+    store.merge("poddisruptionbudgets", budget, {"spec": {"minAvailable": 0}})
     store.put_status("persistentvolumeclaims", "data-talk-2-0", phase="Lost")
     await install.until(lambda: "app.kubernetes.io/part-of" in store.get("services", "talk-1")["metadata"]["labels"])
     await install.until(lambda: install.whole(FEW_NODES))
+    await install.until(lambda: store.get("poddisruptionbudgets", budget)["spec"] == made)
+
+    # The pool wants larger volumes, and no budgets.
     store.merge("nodepools", INSTALL, {"spec": {"storage": {"size": "20Gi"}, "podDisruptionBudgets": False}})
     await install.until(lambda: store.names("poddisruptionbudgets") == set())
 

@@ -107,7 +107,7 @@ def observations(draw: st.DrawFn) -> Observed:
         draw(pools),
         register,
         nodes,
-        budgets=draw(st.frozensets(st.sampled_from(SWARMS))),
+        budgets=draw(st.dictionaries(st.sampled_from(SWARMS), st.frozensets(st.sampled_from(("p-0", "p-1", "p-9"))))),
         directory=draw(st.none() | directories),
         authority=draw(st.booleans()),
         elsewhere=draw(st.frozensets(st.sampled_from(SWARMS), max_size=1)),

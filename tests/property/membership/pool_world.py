@@ -76,6 +76,7 @@ class World:
     pods: dict[str, Pod] = field(default_factory=dict)
     claims: dict[str, str] = field(default_factory=dict)
     roster: dict[str, Known] = field(default_factory=dict)
+    budgets: dict[str, frozenset[str]] = field(default_factory=dict)
     authority: bool = True
     made: int = 0
     writes: int = 0
@@ -104,7 +105,7 @@ class World:
             pool,
             self.register,
             nodes,
-            budgets=frozenset(swarm for swarm, *_ in swarms),
+            budgets=dict(self.budgets),
             directory=SeenDirectory("n", 1, "single-operator", 0, 0, swarms) if self.authority else None,
             authority=self.authority,
             broken=answer.problems,
@@ -181,6 +182,10 @@ class World:
         for name in plan.retired:
             self.resources.pop(name, None)
             self.writes += 1
+        self.budgets |= plan.budgets
+        for swarm in plan.unbudgeted:
+            del self.budgets[swarm]
+        self.writes += len(plan.budgets) + len(plan.unbudgeted)
         if plan.resized is not None:
             self.spec = {**self.spec, "replicas": plan.resized.replicas}
             self.note(NOT_REPLACED, ",".join(plan.resized.not_replaced))

@@ -242,6 +242,9 @@ class Pools(RuleBasedStateMachine):
         assert set(world.resources) == set(world.sets) == set(world.pods) == set(plan.nodes)
         assert all(world.is_well(name) for name in plan.nodes)
         assert {pod.image for pod in world.pods.values()} <= {image}
+        assert {(swarm, name) for swarm, names in world.budgets.items() for name in names} == {
+            (world.swarm_of(name), name) for name in plan.nodes
+        }
 
 
 TestPools = Pools.TestCase

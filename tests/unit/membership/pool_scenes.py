@@ -71,6 +71,15 @@ def directory(nodes: Iterable[SeenNode] = (), **more: Any) -> SeenDirectory:
     return SeenDirectory("n-3f9c2a", 7, "single-operator", **{**parts, **more})
 
 
+def budgets(nodes: Iterable[SeenNode]) -> dict[str, frozenset[str]]:
+    """Return the swarms, each with its nodes."""
+    members: dict[str, set[str]] = {}
+    for seen in nodes:
+        if seen.member is not None and seen.member.swarm:
+            members.setdefault(seen.member.swarm, set()).add(seen.name)
+    return {swarm: frozenset(names) for swarm, names in members.items()}
+
+
 def observed(
     nodes: Iterable[SeenNode], replicas: int | None = None, *, pool: PoolSpec | None = None, **more: Any
 ) -> Observed:
@@ -78,5 +87,5 @@ def observed(
     known = {seen.name: seen for seen in nodes}
     wanted = replace(pool or PoolSpec("p", generation=4), replicas=len(known) if replicas is None else replicas)
     parts: dict[str, Any] = {"directory": directory(known.values()), "authority": True}
-    parts["budgets"] = frozenset(swarm for swarm, *_ in parts["directory"].swarms)
+    parts["budgets"] = budgets(known.values())
     return Observed(wanted, register(known.values()), known, **{**parts, **more})

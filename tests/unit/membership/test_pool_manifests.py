@@ -17,6 +17,7 @@ from operators.membership.domain.pool.spec import Exposure, PoolSpec, Scheduling
 from operators.membership.manifests import node as objects
 from operators.membership.manifests.node import Place
 from operators.membership.manifests.site import REVISION, Manifest, Site, node_keys, node_nats
+from operators.membership.manifests.swarm_budget import budget, counted
 from tests.crds.definitions import definitions
 from tests.crds.validation import complaints
 
@@ -45,7 +46,7 @@ def of(pool: PoolSpec, ordinal: int = 7, place: Place = PLACE) -> dict[str, Mani
         "resource": objects.resource(SITE, pool, name, ordinal=ordinal, key=KEY, wish=Wish.ACTIVE),
         "service": objects.service(SITE, pool, name, "uid"),
         "set": objects.stateful_set(SITE, pool, name, ordinal=ordinal, uid="uid", place=place),
-        "budget": objects.budget(SITE, pool, "0123456789abcdef"),
+        "budget": budget(SITE, pool, "0123456789abcdef", {"pool-3", "pool-20", "pool-1"}),
     }
 
 
@@ -227,6 +228,30 @@ def test_owners() -> None:
     assert "ownerReferences" not in claim["metadata"], "a volume outlives its node"
     assert claim["spec"]["resources"]["requests"]["storage"] == "20Gi"
     assert claim["spec"]["storageClassName"] == "fast"
+
+
+def test_a_budget_names_its_nodes_and_how_many_must_be_ready() -> None:
+    made = of(POOL)["budget"]
+    assert made["spec"]["minAvailable"] == 2
+    assert made["spec"]["selector"]["matchExpressions"] == [
+        {"key": "naisho.dev/node", "operator": "In", "values": ["pool-1", "pool-20", "pool-3"]}
+    ]
+    assert template(POOL)["metadata"]["labels"].keys() >= {"naisho.dev/node", "naisho.dev/pool"}, "born with them"
+    assert counted(made) == {"pool-1", "pool-3", "pool-20"}
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {},
+        {"minAvailable": 2},
+        {"minAvailable": 1, "selector": of(POOL)["budget"]["spec"]["selector"]},
+        {"maxUnavailable": 1, "selector": of(POOL)["budget"]["spec"]["selector"]},
+        {"minAvailable": -1, "selector": {"matchLabels": {}}},
+    ],
+)
+def test_a_budget_that_somebody_has_changed_counts_nobody(spec: Manifest) -> None:
+    assert counted({"spec": spec}) == frozenset()
 
 
 def test_probes_ask_three_questions() -> None:

@@ -203,7 +203,7 @@ def test_who_has_left_is_retired_until_its_resource_is_gone() -> None:
 
 def test_of_a_paused_pool_nothing_is_asked() -> None:
     nodes = [marked(node(0, current=False), drain=True), *serving(12)[1:], SeenNode("p-12")]
-    seen = observed(nodes, 15, pool=PoolSpec("p", paused=True), budgets=frozenset())
+    seen = observed(nodes, 15, pool=PoolSpec("p", paused=True), budgets={})
     plan = reconcile(seen)
     assert plan == Plan(seen.register, plan.nodes, paused=True)
     assert set(plan.nodes) == {f"p-{n}" for n in range(12)}
@@ -211,13 +211,28 @@ def test_of_a_paused_pool_nothing_is_asked() -> None:
 
 
 def test_budgets_follow_the_swarms_and_stay_while_those_are_not_known() -> None:
-    seen = replace(observed(serving(12)), budgets=frozenset({B, "4000000000000000"}))
+    seen = observed(serving(12))
+    first, second = seen.budgets[A], seen.budgets[B]
+    seen = replace(seen, budgets={B: second, "4000000000000000": first})
     plan = reconcile(seen)
-    assert (plan.budgets, plan.unbudgeted) == ((A,), ("4000000000000000",))
+    assert (plan.budgets, plan.unbudgeted) == ({A: first}, ("4000000000000000",))
     plan = reconcile(replace(seen, directory=None))
-    assert (plan.budgets, plan.unbudgeted) == ((), ())
+    assert (plan.budgets, plan.unbudgeted) == ({}, ())
     plan = reconcile(replace(seen, directory=None, pool=replace(seen.pool, budgets=False)))
     assert plan.unbudgeted == ("4000000000000000", B)
+
+
+def test_a_budget_counts_whoever_serves_in_its_swarm() -> None:
+    nodes = [*serving(12), node(12, member=member("", Life.JOINING, planned=A)), SeenNode("p-13")]
+    settled = observed(nodes, 14)
+    assert settled.budgets[A] == {f"p-{n}" for n in range(6)}
+    assert reconcile(settled).budgets == {}
+    joined = replace(settled, nodes={**settled.nodes, "p-12": node(12, A)})
+    assert reconcile(joined).budgets == {A: settled.budgets[A] | {"p-12"}}
+    left = replace(settled, nodes={**settled.nodes, "p-0": node(0, member=member("", Life.GONE, drained=True))})
+    assert reconcile(left).budgets == {A: settled.budgets[A] - {"p-0"}}
+    unknown = replace(settled, budgets={**settled.budgets, A: frozenset()})
+    assert reconcile(unknown).budgets == {A: settled.budgets[A]}, "somebody has changed it"
 
 
 # Registers and specs.

@@ -114,7 +114,7 @@ class Observed:
         pool: what people want.
         register: the nodes that there ever were.
         nodes: by name, everything that carries a name of the register.
-        budgets: swarms (hex) that have a disruption budget.
+        budgets: swarms (hex) that have a disruption budget, each with the nodes that it counts.
         directory: ``None`` before the first, or while the log is away.
         authority: whether the authority is at work; without it nobody can be drained.
         elsewhere: swarms that nodes of other pools disturb.
@@ -124,7 +124,7 @@ class Observed:
     pool: PoolSpec
     register: Register
     nodes: Mapping[str, SeenNode] = field(default_factory=dict)
-    budgets: frozenset[str] = frozenset()
+    budgets: Mapping[str, frozenset[str]] = field(default_factory=dict)
     directory: SeenDirectory | None = None
     authority: bool = False
     elsewhere: frozenset[str] = frozenset()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from operators.membership.domain.life import Life
 from operators.membership.domain.pool.observed import Observed, SeenNode, Wish
@@ -43,8 +44,8 @@ class Plan:
         retired: nodes that have left: their objects go, key and volume stay.
         drains: nodes that the authority is asked to let go.
         dismissals: nodes that the authority is told to forget.
-        budgets: swarms that are to have a disruption budget.
-        unbudgeted: swarms that have one and are no more.
+        budgets: swarms whose disruption budget is to be made or changed, each with the nodes that it is to count.
+        unbudgeted: swarms that have one and none of this pool's nodes.
         resized: what the NodePool is to say of its size; ``None`` if it stays.
         disturbed: swarms of which a member is not well, or is changed by this plan.
         paused: the pool is only watched: nothing at all is to be done.
@@ -55,7 +56,7 @@ class Plan:
     retired: tuple[str, ...] = ()
     drains: tuple[str, ...] = ()
     dismissals: tuple[str, ...] = ()
-    budgets: tuple[str, ...] = ()
+    budgets: Mapping[str, frozenset[str]] = field(default_factory=dict)
     unbudgeted: tuple[str, ...] = ()
     resized: Resized | None = None
     disturbed: frozenset[str] = frozenset()
@@ -72,7 +73,7 @@ def reconcile(observed: Observed) -> Plan:
     population = populate(observed)
     nodes = {name: observed.nodes.get(name, SeenNode(name)) for name in population.wishes}
     rollout = roll(nodes, informed=observed.authority, elsewhere=observed.elsewhere)
-    budgets = _swarms(observed) if observed.pool.budgets else frozenset[str]()
+    budgets = _swarms(nodes) if observed.pool.budgets else {}
     # Without a word from the log it is not known which swarms there are: budgets stay.
     known = observed.directory is not None or not observed.pool.budgets
     return Plan(
@@ -95,8 +96,8 @@ def reconcile(observed: Observed) -> Plan:
         ),
         drains=population.drains,
         dismissals=population.dismissals,
-        budgets=tuple(sorted(budgets - observed.budgets)) if known else (),
-        unbudgeted=tuple(sorted(observed.budgets - budgets)) if known else (),
+        budgets={swarm: names for swarm, names in budgets.items() if known and observed.budgets.get(swarm) != names},
+        unbudgeted=tuple(sorted(observed.budgets.keys() - budgets.keys())) if known else (),
         resized=population.resized,
         disturbed=rollout.disturbed,
     )
@@ -111,8 +112,12 @@ def _as_it_is(observed: Observed) -> Plan:
     return Plan(observed.register, nodes, disturbed=disturbed(observed.nodes.values()), paused=True)
 
 
-def _swarms(observed: Observed) -> frozenset[str]:
-    return frozenset(swarm for swarm, *_ in observed.directory.swarms) if observed.directory else frozenset()
+def _swarms(nodes: Mapping[str, SeenNode]) -> dict[str, frozenset[str]]:
+    members: defaultdict[str, set[str]] = defaultdict(set)
+    for name, node in nodes.items():
+        if node.member is not None and node.member.swarm:
+            members[node.member.swarm].add(name)
+    return {swarm: frozenset(names) for swarm, names in sorted(members.items())}
 
 
 def _labels(node: SeenNode) -> dict[str, str]:
