@@ -39,6 +39,8 @@ from services.chassis.nats.names import NetworkNames
 log = logging.getLogger(__name__)
 
 _KEYS_EVERY_MS: Final = 60_000
+#: How often streams are asked to be enlarged for which there was no room.
+_ROOM_EVERY_MS: Final = 30_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ class Authority:
         self._forget_hook: Callable[[], None] = lambda: None
         self._changed: list[Callable[[Directory], None]] = []
         self._keys: AuthorityKeys
-        self._keys_read_ms = 0
+        self._keys_read_ms = self._room_asked_ms = 0
         self._ledger: Ledger
         self._log: JetStreamLog | None = None
 
@@ -154,6 +156,11 @@ class Authority:
     def keys_end_ms(self) -> int:
         """When the signing keys end and must have been renewed."""
         return self._keys.keys.expires_ms
+
+    @property
+    def cramped(self) -> tuple[str, ...]:
+        """Streams that should be larger, and for which there is no room."""
+        return self._provisioner.cramped
 
     def on_directory(self, hook: Callable[[Directory], None]) -> None:
         """Have ``hook`` called with each newly published directory."""
@@ -230,6 +237,9 @@ class Authority:
     # The loop.
 
     async def _step(self) -> None:
+        if self._provisioner.cramped and self._clock.now_ms() - self._room_asked_ms >= _ROOM_EVERY_MS:
+            self._room_asked_ms = self._clock.now_ms()
+            await self._provisioner.streams(self._settings.streams)
         if self._restore_due:
             await self._provisioner.streams(self._settings.streams)
             await self._ledger.restore()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -16,6 +17,8 @@ from services.chassis.eventlog.provision import (
 )
 from services.chassis.nats.connection import NatsConnection
 from services.chassis.nats.names import NetworkNames
+
+log = logging.getLogger(__name__)
 
 MIB: Final = 1024 * 1024
 #: Rosters and directories kept for those who want to know how it came about; only the newest of each counts.
@@ -90,15 +93,23 @@ class Provisioner:
         self._connection = connection
         self._names = names
         self._made: dict[str, tuple[str, ...]] | None = None
+        #: Streams that could not be made larger at the last try.
+        self.cramped: tuple[str, ...] = ()
 
     async def streams(self, sizes: StreamSizes) -> None:
         """Make the streams, or bring them to these sizes, and the custodian's followers.
 
+        A stream for which there is no more room stays as it is, and is named in ``cramped``: whoever gives out room, an
+        account's limit or a disk, may be slower than whoever asks for it, and the network lives on meanwhile.
+
         Raises:
             EventLogError: refused, or no answer within the bound.
         """
-        for plan in stream_plans(self._names, sizes):
-            await ensure_stream(self._connection, plan)
+        plans = stream_plans(self._names, sizes)
+        cramped = tuple([plan.name for plan in plans if not await ensure_stream(self._connection, plan)])
+        if cramped and cramped != self.cramped:
+            log.warning("there is no room in the log to make %s larger; it is tried again", ", ".join(cramped))
+        self.cramped = cramped
         names = self._names
         for stream, subjects in ((names.mail_stream, names.swarm), (names.keys_stream, names.keys)):
             await ensure_follower(self._connection, stream, names.custodian, (subjects,))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -70,15 +71,15 @@ def _servers(
         for number in range(replicas if only is None else only):
             config = _config(rendering, folder, number, ports)
             environment = {"POD_NAME": f"{load.owner['metadata']['name']}-{number}"}
-            command = [server_binary(), *load.containers[0]["command"][1:-1], config]
+            command = _command(load.containers[0], folder, config, ports[number]["monitor"])
             processes.append(subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL))
         yield ports
         for number, process in enumerate(processes):
             _stop(load.containers[0], folder / f"run-{number}")
-            process.wait(_WITHIN_S)
+            assert process.wait(_WITHIN_S) == 0
     finally:
         for process in processes:
-            process.kill()
+            process.terminate()
             process.wait()
 
 
@@ -109,6 +110,20 @@ def _config(rendering: Rendering, folder: Path, number: int, ports: list[dict[st
     file = folder / f"nats-{number}.conf"
     file.write_text(text, encoding="utf-8")
     return file
+
+
+def _command(container: Manifest, folder: Path, config: Path, monitor: int) -> list[str]:
+    """Return what a container runs, with the programs, files and ports of this machine."""
+    here = {
+        "python": sys.executable,
+        "nats-server": str(server_binary()),
+        "--monitor=http://127.0.0.1:8222": f"--monitor=http://127.0.0.1:{monitor}",
+        "--watch=/etc/nats": f"--watch={folder}",
+        "--watch=/etc/nats-tls": f"--watch={folder}",
+        "--config=/etc/nats/nats.conf": f"--config={config}",
+    }
+    assert here.keys() <= set(container["command"])
+    return [here.get(word, word) for word in container["command"]]
 
 
 def _stop(container: Manifest, run: Path) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,14 +61,32 @@ class Installed:
         """Return objects as the API server tells them."""
         return json.loads(await self.kubectl("get", *what, "--output", "json"))
 
+    async def apply(self, manifest: Mapping[str, Any]) -> None:
+        """Make an object, or bring it to what is wanted."""
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump(manifest, file)
+            file.flush()
+            await self.kubectl("apply", "--filename", file.name)
+
+    async def patch(self, kind: str, name: str, patch: Mapping[str, Any], *, subresource: str = "") -> None:
+        """Merge a patch into an object (RFC 7396)."""
+        part = ("--subresource", subresource) if subresource else ()
+        await self.kubectl("patch", kind, name, *part, "--type", "merge", "--patch", json.dumps(patch))
+
     async def helm(self, *arguments: str) -> str:
         """Run helm in the namespace."""
         return await command("helm", "--namespace", self.namespace, *arguments)
 
-    async def install(self, image: str, *, wait: bool = True) -> None:
-        """Install, or bring to another image."""
+    async def install(self, image: str, *settings: str, wait: bool = True) -> None:
+        """Install, or bring to another image and other values.
+
+        Args:
+            image: name and tag.
+            settings: values that are not the chart's, as for ``--set``.
+            wait: until helm finds everything ready.
+        """
         repository, _, tag = image.rpartition(":")
-        values = ("--set", f"image.repository={repository}", "--set", f"image.tag={tag}")
+        values = ("--set", ",".join((f"image.repository={repository}", f"image.tag={tag}", *settings)))
         waiting = ("--wait", "--timeout", "10m") if wait else ()
         # Definitions that somebody else brought along stay when he goes, and are taken over.
         taken = ("--create-namespace", "--take-ownership")

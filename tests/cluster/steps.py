@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
-import tempfile
 from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tests.cluster import connections
 from tests.cluster.kubectl import CommandFailed, Installed, command
@@ -168,8 +166,7 @@ async def scale_by_an_autoscaler(network: Installed) -> None:
     """Let a HorizontalPodAutoscaler find that the nodes have too much to do."""
     target = {"apiVersion": "naisho.dev/v1alpha1", "kind": "NodePool", "name": network.release}
     busy = {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "AverageValue", "averageValue": "1m"}}}
-    await _apply(
-        network,
+    await network.apply(
         {
             "apiVersion": "autoscaling/v2",
             "kind": "HorizontalPodAutoscaler",
@@ -186,11 +183,11 @@ async def scale_by_an_autoscaler(network: Installed) -> None:
 async def scale_by_the_operator(network: Installed) -> None:
     """Let the operator's own policy find that the nodes have too much to do, and see who talks to whom meanwhile."""
     wish = {"enabled": True, "minReplicas": 15, "maxReplicas": 17, "targets": {"storesPerSecond": 0.2}}
-    await _patch_pool(network, {"spec": {"autoscaling": wish}})
+    await network.patch("nodepool", network.release, {"spec": {"autoscaling": wish}})
     await network.until("the operator wants 17 nodes", lambda: _wants(network, 17))
     await network.until("everything is whole", network.whole)
     await connections.check(network)
-    await _patch_pool(network, {"spec": {"autoscaling": None, "replicas": 15}})
+    await network.patch("nodepool", network.release, {"spec": {"autoscaling": None, "replicas": 15}})
 
 
 async def _two_of_a_swarm(network: Installed) -> tuple[str, str]:
@@ -210,14 +207,3 @@ async def _empty(machine: str, node: str, *, patience_s: float) -> None:
 
 async def _wants(network: Installed, replicas: int) -> bool:
     return (await network.pool())["spec"]["replicas"] == replicas  # type: ignore[no-any-return]  # JSON
-
-
-async def _patch_pool(network: Installed, patch: dict[str, Any]) -> None:
-    await network.kubectl("patch", "nodepool", network.release, "--type", "merge", "--patch", json.dumps(patch))
-
-
-async def _apply(network: Installed, manifest: dict[str, Any]) -> None:
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        json.dump(manifest, file)
-        file.flush()
-        await network.kubectl("apply", "--filename", file.name)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ COLUMNS = (
     "copies checked",
     "epochs",
     "shards that changed owner (at most)",
-    "requests (failed)",
+    "requests (failed, by kind of error)",
 )
 
 
@@ -45,7 +45,7 @@ class Outcome:
     changed: int | None = None
     allowed: int | None = None
     requests: int = 0
-    failed: int = 0
+    failed: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def good(self) -> bool:
@@ -65,7 +65,7 @@ def write(outcomes: Sequence[Outcome], facts: dict[str, Any], folder: Path) -> N
             f"{outcome.copies:,}" if outcome.lost is not None else "–",
             _shown(outcome.epochs),
             "–" if outcome.changed is None else f"{outcome.changed} ({outcome.allowed})",
-            f"{outcome.requests:,} ({outcome.failed:,})" if outcome.requests else "–",
+            _requests(outcome),
         )
         for outcome in outcomes
     ]
@@ -73,6 +73,13 @@ def write(outcomes: Sequence[Outcome], facts: dict[str, Any], folder: Path) -> N
     (folder / "cluster-test.md").write_text(HEADER.format(**facts) + "\n".join(lines) + "\n" + facts["notes"], "utf-8")
     data = {"facts": facts, "steps": [asdict(outcome) for outcome in outcomes]}
     (folder / "cluster-test.json").write_text(json.dumps(data, indent=1) + "\n", "utf-8")
+
+
+def _requests(outcome: Outcome) -> str:
+    if not outcome.requests:
+        return "–"
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(outcome.failed.items()))
+    return f"{outcome.requests:,} ({sum(outcome.failed.values()):,}{': ' if kinds else ''}{kinds})"
 
 
 def _shown(value: int | None) -> str:

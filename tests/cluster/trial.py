@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import platform
 import sys
@@ -10,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from naisho.protocol import network_file
 from naisho.protocol.network_file import NetworkFile
@@ -18,7 +19,7 @@ from operators.load.mix import Mix
 from operators.load.plan import Plan
 from operators.load.running import Load, LoadRun
 from operators.load.sizes import Sizes
-from tests.cluster import steps
+from tests.cluster import exposing, renewing, shared_log, steps
 from tests.cluster.kubectl import Installed
 from tests.cluster.owners import moves
 from tests.cluster.steps import Step
@@ -28,6 +29,7 @@ from tests.cluster.talking import talk
 RATE = 15.0
 MIX = "store=6,retrieve=3,delete=1"
 _PATIENCE_S = 120.0
+_TWO_NETWORKS: Final = "two networks on one NATS that neither brought"
 
 
 class Trial:
@@ -65,6 +67,9 @@ class Trial:
         facts = await self._facts()
         if not wanted:
             await self._timed("uninstall, and erase everything", lambda: steps.destroy(network), whole=False)
+        if wanted in _TWO_NETWORKS:
+            two = functools.partial(shared_log.two_networks, network.chart, self._image)
+            await self._timed(_TWO_NETWORKS, two, whole=False)
         write(self.outcomes, facts, self._out)
         return all(outcome.good for outcome in self.outcomes)
 
@@ -82,15 +87,19 @@ class Trial:
                 steps.scale_by_the_operator,
             ),
             Step("restart NATS, one server after the other", steps.restart_nats),
+            renewing.certificates(),
             Step("the operator is away for two minutes of a drain", steps.kill_the_operator_in_a_drain),
             steps.upgrade(self._other),
+            exposing.node_ports(self._other),
+            exposing.host_ports(self._other),
+            exposing.load_balancers(self._other),
             steps.install_again(self._other),
         )
 
     async def _step(self, step: Step, run: LoadRun) -> None:
         """Do it, wait until all is whole again, and read everything back."""
         before = run.surroundings.directory
-        requests, failed = _count(run)
+        requests, failed = _count(run), run.tally.errors.copy()
         began = time.monotonic()
         _say(f"{step.name} ...")
         await step.do(self._network)
@@ -99,7 +108,6 @@ class Trial:
         await self._current(run)
         found = await run.verify(patience_s=_PATIENCE_S)
         changed = moves(before, run.surroundings.directory)
-        now_requests, now_failed = _count(run)
         outcome = Outcome(
             step.name,
             seconds,
@@ -111,8 +119,8 @@ class Trial:
             epochs=changed.epochs,
             changed=changed.changed,
             allowed=changed.allowed,
-            requests=now_requests - requests,
-            failed=now_failed - failed,
+            requests=_count(run) - requests,
+            failed=dict(run.tally.errors - failed),
         )
         self.outcomes.append(outcome)
         _say(f"  {'well' if outcome.good else 'NOT WELL'}: {outcome}")
@@ -155,10 +163,8 @@ class Trial:
         }
 
 
-def _count(run: LoadRun) -> tuple[int, int]:
-    tally = run.tally
-    bad = sum(tally.total(outcome) for outcome in ("failed", "unknown", "shed"))
-    return bad + tally.total("acknowledged"), bad
+def _count(run: LoadRun) -> int:
+    return sum(run.tally.total(outcome) for outcome in ("acknowledged", "failed", "unknown", "shed"))
 
 
 def _say(text: str) -> None:

@@ -69,6 +69,7 @@ def seen_directory(authority: Authority) -> SeenDirectory | None:
         swarms,
         authority.waits,
         authority.keys_end_ms,
+        authority.cramped,
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from services.chassis.eventlog import jetstream_api as api
-from services.chassis.eventlog.port import LogRefused
+from services.chassis.eventlog.port import LogFull, LogRefused
 from services.chassis.eventlog.subjects import check_name, check_patterns
 from services.chassis.nats.connection import NatsConnection
 
@@ -57,10 +57,14 @@ class StreamPlan:
         }
 
 
-async def ensure_stream(connection: NatsConnection, plan: StreamPlan) -> None:
+async def ensure_stream(connection: NatsConnection, plan: StreamPlan) -> bool:
     """Make the stream, or bring its settings to the plan; its incarnation stays.
 
+    Returns:
+        Whether it is as planned; if not, account or disks have no room for a larger one, and it stays as it was.
+
     Raises:
+        LogFull: there is no stream, and no room for one.
         EventLogError: refused, or no answer within the bound.
     """
     check_name(plan.name)
@@ -71,12 +75,16 @@ async def ensure_stream(connection: NatsConnection, plan: StreamPlan) -> None:
         if refusal.code != api.STREAM_NOT_FOUND:
             raise
         await api.ask(connection, f"STREAM.CREATE.{plan.name}", plan.config(secrets.token_hex(16)))
-        return
+        return True
     current = info["config"]
     incarnation = (current.get("metadata") or {}).get(api.INCARNATION_KEY) or secrets.token_hex(16)
     wanted = plan.config(incarnation)
     if any(current.get(key) != value for key, value in wanted.items() if key != "metadata"):
-        await api.ask(connection, f"STREAM.UPDATE.{plan.name}", wanted)
+        try:
+            await api.ask(connection, f"STREAM.UPDATE.{plan.name}", wanted)
+        except LogFull:
+            return False
+    return True
 
 
 async def ensure_follower(connection: NatsConnection, stream: str, name: str, subjects: Sequence[str]) -> None:

@@ -10,46 +10,11 @@ import pytest
 
 from services.chassis.eventlog.port import EventLog, LogUnavailable, WrongExpectedSequence
 from tests.contract.eventlog.conftest import HASTY_S, SOON_S, Reader, Stage
+from tests.contract.eventlog.steady_writer import SteadyWriter
 
 pytestmark = pytest.mark.asyncio(loop_factories=["uvloop"])
 
 ReadAlong = Callable[..., Reader]
-
-
-class Writer:
-    """Appends without pause, and keeps what was acknowledged."""
-
-    def __init__(self, log: EventLog, subject: str, at_once: int) -> None:
-        self._log = log
-        self._subject = subject
-        self._number = 0
-        self._stopped = False
-        self.acknowledged: dict[int, bytes] = {}
-        self.unavailable = 0
-        self._progress = asyncio.Event()
-        self._tasks = [asyncio.create_task(self._run()) for _ in range(at_once)]
-
-    async def _run(self) -> None:
-        while not self._stopped:
-            self._number += 1
-            payload = b"%d" % self._number
-            try:
-                self.acknowledged[await self._log.append(self._subject, payload)] = payload
-            except LogUnavailable:
-                self.unavailable += 1
-                await asyncio.sleep(0.01)
-            self._progress.set()
-
-    async def until_acknowledged(self, more: int) -> None:
-        wanted = len(self.acknowledged) + more
-        async with asyncio.timeout(SOON_S):
-            while len(self.acknowledged) < wanted:
-                self._progress.clear()
-                await self._progress.wait()
-
-    async def stop(self) -> None:
-        self._stopped = True
-        await asyncio.gather(*self._tasks)
 
 
 @pytest.mark.parametrize("way", ["in order", "kill -9"])
@@ -59,12 +24,12 @@ async def test_a_restart_under_load_loses_nothing_acknowledged_and_followers_go_
     stage = fragile_stage
     await stage.follower_allowed("f", [f"{stage.net}.swarm.>"])
     reader = read_along(await stage.log(), "f", [f"{stage.net}.swarm.>"])
-    writer = Writer(await stage.log(), f"{stage.net}.swarm.00.t", at_once=32)
+    writer = SteadyWriter(await stage.log(), f"{stage.net}.swarm.00.t", at_once=32)
     for _ in range(3):
-        await writer.until_acknowledged(200)
+        await writer.until_acknowledged(200, within_s=SOON_S)
         await stage.go_away(hard=way == "kill -9")
         await stage.come_back()
-    await writer.until_acknowledged(200)
+    await writer.until_acknowledged(200, within_s=SOON_S)
     await writer.stop()
     last = max(writer.acknowledged)
     await reader.until(lambda reader: reader.position >= last)
@@ -130,12 +95,12 @@ async def test_a_silent_log_delays_followers_and_loses_them_nothing(
     stage = fragile_stage
     await stage.follower_allowed("f", [f"{stage.net}.>"])
     reader = read_along(await stage.log(), "f", [f"{stage.net}.>"])
-    writer = Writer(await stage.log(append_timeout_s=HASTY_S), f"{stage.net}.a", at_once=16)
-    await writer.until_acknowledged(100)
+    writer = SteadyWriter(await stage.log(append_timeout_s=HASTY_S), f"{stage.net}.a", at_once=16)
+    await writer.until_acknowledged(100, within_s=SOON_S)
     await stage.fall_silent()
     await asyncio.sleep(2 * HASTY_S)  # the silence itself
     await stage.speak_again()
-    await writer.until_acknowledged(100)
+    await writer.until_acknowledged(100, within_s=SOON_S)
     await writer.stop()
     await reader.until(lambda reader: reader.position >= max(writer.acknowledged))
     followed = {event.sequence: event.payload for event in reader.events}

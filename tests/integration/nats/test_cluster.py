@@ -24,6 +24,7 @@ from services.chassis.nats.credentials import Credentials, trust_in
 from services.chassis.nats.errors import Unavailable
 from services.chassis.nats.names import NetworkNames
 from services.chassis.nats.nkey import KeyOf, public_key
+from tests.contract.eventlog.steady_writer import SteadyWriter
 from tests.integration.nats.certificates import TestAuthority
 from tests.integration.nats.cluster import MemberServer, NatsCluster
 
@@ -35,6 +36,8 @@ RECONNECTED_WITHIN_S = 3.0
 ELECTED_WITHIN_S = 20.0
 #: ... and by a server that ends in order the lead is handed over.
 HANDED_OVER_WITHIN_S = 5.0
+#: So many appended, a writer is taken to be at work again.
+_EVENTS = 200
 
 
 class Network:
@@ -88,45 +91,6 @@ async def network(tmp_path: Path, network_id: str) -> AsyncIterator[Network]:
         cluster.stop()
 
 
-class Writer:
-    """Appends without pause; keeps what was acknowledged, and the longest time without an acknowledgement."""
-
-    def __init__(self, log: JetStreamLog, subject: str, at_once: int = 32) -> None:
-        self.acknowledged: dict[int, bytes] = {}
-        self.longest_gap_s = 0.0
-        self._log, self._subject = log, subject
-        self._number = 0
-        self._stopped = False
-        self._last = time.monotonic()
-        self._progress = asyncio.Event()
-        self._tasks = [asyncio.create_task(self._run()) for _ in range(at_once)]
-
-    async def _run(self) -> None:
-        while not self._stopped:
-            self._number += 1
-            payload = b"%d" % self._number
-            try:
-                self.acknowledged[await self._log.append(self._subject, payload)] = payload
-            except LogUnavailable:
-                await asyncio.sleep(0.01)
-                continue
-            now = time.monotonic()
-            self.longest_gap_s = max(self.longest_gap_s, now - self._last)
-            self._last = now
-            self._progress.set()
-
-    async def goes_on(self, events: int = 200) -> None:
-        wanted = len(self.acknowledged) + events
-        async with asyncio.timeout(ELECTED_WITHIN_S):
-            while len(self.acknowledged) < wanted:
-                self._progress.clear()
-                await self._progress.wait()
-
-    async def stop(self) -> None:
-        self._stopped = True
-        await asyncio.gather(*self._tasks)
-
-
 class Reader:
     """Follows, and keeps what it was given."""
 
@@ -156,7 +120,7 @@ class Reader:
         await self._task
 
 
-async def check(network: Network, writer: Writer, reader: Reader) -> None:
+async def check(network: Network, writer: SteadyWriter, reader: Reader) -> None:
     """Check that what was acknowledged is in the log, where it was said to be, and was followed once."""
     await writer.stop()
     newest = max(writer.acknowledged)
@@ -176,18 +140,18 @@ async def test_a_killed_leader_takes_nothing_acknowledged_with_it(network: Netwo
     identity = await log.identity()
     subject = network.names.mailbox(1, "ab" * 16)
     reader = Reader(log.follow("node-a", [network.names.swarm], after=0))
-    writer = Writer(log, subject)
-    await writer.goes_on()
+    writer = SteadyWriter(log, subject)
+    await writer.until_acknowledged(_EVENTS, within_s=ELECTED_WITHIN_S)
     leader = await network.leader()
     leader.kill()
     newest = max(writer.acknowledged)
-    await writer.goes_on()
+    await writer.until_acknowledged(_EVENTS, within_s=ELECTED_WITHIN_S)
     last = await log.last(subject)
     assert last is not None
     assert last.sequence >= newest, "whoever leads now knows all that was acknowledged"
     await leader.start_async()
     await network.cluster.until_whole()
-    await writer.goes_on()
+    await writer.until_acknowledged(_EVENTS, within_s=ELECTED_WITHIN_S)
     found = await log.identity()
     assert found.incarnation == identity.incarnation
     await check(network, writer, reader)
@@ -199,14 +163,14 @@ async def test_servers_are_restarted_one_by_one_under_load(network: Network) -> 
     log = await network.log()
     identity = await log.identity()
     reader = Reader(log.follow("node-a", [network.names.swarm], after=0))
-    writer = Writer(log, network.names.mailbox(1, "ab" * 16))
+    writer = SteadyWriter(log, network.names.mailbox(1, "ab" * 16))
     for server in network.cluster.servers:
-        await writer.goes_on()
+        await writer.until_acknowledged(_EVENTS, within_s=ELECTED_WITHIN_S)
         await asyncio.to_thread(server.stop)
-        await writer.goes_on()
+        await writer.until_acknowledged(_EVENTS, within_s=ELECTED_WITHIN_S)
         await server.start_async()
         await network.cluster.until_whole()
-    await writer.goes_on()
+    await writer.until_acknowledged(_EVENTS, within_s=ELECTED_WITHIN_S)
     assert (await log.identity()).incarnation == identity.incarnation
     await check(network, writer, reader)
     print(f"the longest pause was {writer.longest_gap_s:.1f} s")

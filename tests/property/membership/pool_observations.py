@@ -70,6 +70,7 @@ directories: Final = st.builds(
     ).map(tuple),
     waits=st.lists(_TEXTS, max_size=40).map(tuple),
     keys_end_ms=st.none() | st.sampled_from((NOW_MS, NOW_MS + 10**10)),
+    cramped=st.lists(_TEXTS, max_size=3).map(tuple),
 )
 pools: Final = st.builds(
     PoolSpec,

@@ -89,6 +89,7 @@ def test_a_pool_that_is_well() -> None:
             "DelegationEnds",
         ),
         ({"directory": directory(WELL, keys_end_ms=NOW_MS + KEYS_END_SOON_MS)}, "ConfigurationWarning", "None"),
+        ({"directory": directory(WELL, cramped=("MAIL_n",))}, "ConfigurationWarning", "LogCramped"),
     ],
 )
 def test_what_is_told_of_a_pool(changes: dict[str, Any], kind: str, expected: str) -> None:

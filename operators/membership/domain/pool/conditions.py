@@ -43,6 +43,7 @@ POOL_REASONS: Final[Reasons] = MappingProxyType(
             "UnsafeReplicas": True,
             "SingleMachine": True,
             "DelegationEnds": True,
+            "LogCramped": True,
         },
         "DrainRefused": {"NotAsked": False, "TooFewNodes": True},
     }

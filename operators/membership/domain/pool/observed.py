@@ -104,6 +104,8 @@ class SeenDirectory:
     waits: tuple[str, ...] = ()
     #: When the keys that directories are signed with end.
     keys_end_ms: int | None = None
+    #: Streams of the log that should be larger, and for which there is no room.
+    cramped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,8 @@ def risk(observed: Observed, nodes: Mapping[str, SeenNode], *, now_ms: int) -> C
     if keys_end_ms is not None and keys_end_ms - now_ms < KEYS_END_SOON_MS:
         day = datetime.fromtimestamp(keys_end_ms // SECOND_MS, UTC).date()
         return Condition(_TYPE, "DelegationEnds", f"no directory can be signed after {day}; the root key is needed")
+    if observed.directory is not None and observed.directory.cramped:
+        return Condition(_TYPE, "LogCramped", some("no room in the log to enlarge ", observed.directory.cramped))
     if pool.replicas < FEWEST:
         return Condition(_TYPE, "UnsafeReplicas", "one disk that breaks takes messages with it")
     if pool.replicas < FEW:
