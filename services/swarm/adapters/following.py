@@ -100,7 +100,8 @@ class Following:
         self._clock = clock
         self._settings = settings or FollowingSettings()
         self._observers: list[Callable[[], None]] = []
-        self._wanted = Wanted()
+        #: ``None`` before anybody has said: what the store holds must not be given up for that.
+        self._wanted: Wanted | None = None
         self._again = asyncio.Event()
         self._look = asyncio.Event()
 
@@ -123,9 +124,12 @@ class Following:
         self._look.set()
 
     async def run(self) -> None:
-        """Follow until cancelled."""
+        """Follow until cancelled, from the time on at which it was first said what."""
         while True:
             self._again.clear()
+            if self._wanted is None:
+                await self._again.wait()
+                continue
             try:
                 await self._follow(self._wanted)
             except LogChanged:

@@ -48,7 +48,8 @@ class Member:
         self.connection: NatsConnection
         self.runtime: MailRuntime
 
-    async def start(self, *, wait: bool = True) -> None:
+    async def start(self, *, wait: bool = True, told: bool = True) -> None:
+        """Begin; ``told`` says whether it knows at once what it is to hold."""
         swarm = self.swarm
         self.connection = await swarm.connect(swarm.server)
         self.mail = await JetStreamLog.open(self.connection, swarm.names.mail_stream)
@@ -67,7 +68,8 @@ class Member:
             settings=swarm.settings,
         )
         self.runtime.post.join(SWARM)
-        self.runtime.following.want(Wanted(SHARDS))
+        if told:
+            self.runtime.following.want(Wanted(SHARDS))
         self.connection.on_reconnect(self.runtime.following.begin_again)
         self._task = asyncio.create_task(self.runtime.run())
         if wait:

@@ -137,3 +137,43 @@ async def test_an_expiry_noted_in_vain_is_noted_again(store: LocalStore, fold: A
     await fold(arrive(3, ExpiryChanged((ChangedMessage(bytes([2]) * 32, soon, (2,)),))))
     await store.sweep(soon + 10_000)
     assert listed(store) == []
+
+
+@pytest.mark.parametrize("way", ["follow", "open again", "a transaction that fails"])
+async def test_a_number_is_given_once(store: LocalStore, tmp_path: Path, arrive: Any, stored: Any, way: str) -> None:
+    """What is remembered of the newest message, which is gone, is not taken for said of the one after it."""
+    gone = Deleted((DeletedMessage(bytes([3]) * 32, 0, (1,)),))
+    await store.fold(Arrivals("main", [*(arrive(n, stored(n)) for n in (1, 2, 3)), arrive(4, gone)], 4, 0))
+    if way == "follow":
+        await store.follow({"main": frozenset({1, 2})}, "log")
+    elif way == "open again":
+        await store.close()
+        store = await LocalStore.open(tmp_path / "store", Retention())
+    else:
+        with pytest.raises(sqlite3.IntegrityError):
+            await store.fold(Arrivals("main", [arrive(5, stored(5))._replace(period=None)], 5, 4))
+    await store.fold(Arrivals("main", [arrive(5, stored(5))], 5, 4))
+    for _ in range(2):
+        assert listed(store) == [1, 2, 5]
+        with store.reader.view(TAG, 0) as view:
+            assert view.usage(0) == (3, 30)
+        await store.close()
+        store = await LocalStore.open(tmp_path / "store", Retention())
+    await store.close()
+
+
+async def test_shards_that_were_given_up_and_taken_again_are_whole_after_a_restart(
+    store: LocalStore, tmp_path: Path, fold: Any, arrive: Any, stored: Any
+) -> None:
+    await fold(*(arrive(n, stored(n)) for n in range(1, 21)))
+    await store.close()
+    store = await LocalStore.open(tmp_path / "store", Retention())
+    await store.follow({}, "log")
+    assert await store.follow({"main": frozenset({1, 2})}, "log") == {"main": 0}
+    await store.fold(Arrivals("main", [arrive(n, stored(n), young=False) for n in range(1, 21)], 20, 0))
+    await store.fold(Arrivals("main", [arrive(21, stored(21)), arrive(22, stored(22))], 22, 20))
+    for _ in range(2):
+        await store.close()
+        store = await LocalStore.open(tmp_path / "store", Retention())
+        assert listed(store) == [*range(1, 23)]
+    await store.close()

@@ -9,7 +9,7 @@ from typing import Final
 from services.swarm.adapters.store.expiries import Expiries
 from services.swarm.adapters.store.messages import Key, Known, Messages, Row, RowValues
 from services.swarm.adapters.store.progress import Progress, load_progress, merged, save_progress
-from services.swarm.adapters.store.recent import RecentMessages
+from services.swarm.adapters.store.recent import RecentMessages, last_number
 from services.swarm.adapters.store.revocations import revoke
 from services.swarm.adapters.store.usage import Usage
 from services.swarm.domain.events import Deleted, Event, ExpiryChanged, Revoked, Stored, Unrevoked
@@ -48,6 +48,7 @@ class Fold:
         self.overwritten = False
         self._retention = retention
         self._groups: list[Progress] | None = None
+        #: Grows for as long as the store is open, also when the newest messages go, or a transaction fails.
         self._last_id = 0
 
     def commit(self) -> None:
@@ -89,7 +90,7 @@ class Fold:
         """
         if self._groups is None:
             self._groups = load_progress(connection)
-            self._last_id = connection.execute("SELECT max(id) FROM message").fetchone()[0] or 0
+            self._last_id = max(self._last_id, last_number(connection))
         groups = [group for group in self._groups if group.follower == arrivals.follower]
         if len(groups) == 1:
             return self._apply(connection, groups[0], arrivals)

@@ -24,6 +24,14 @@ _UNINDEXED: Final = (
     "WHERE m.id > (SELECT message FROM indexed) AND m.id > coalesce(c.indexed, 0) ORDER BY m.id"
 )
 
+#: A number is given once: what is remembered of it as indexed must never be taken for said of a later message. So the
+#: numbers of messages that are gone count, too; behind the newest of them it may only stand in a counter.
+_ALL_INDEXED: Final = (
+    "UPDATE indexed SET message = max(message, coalesce((SELECT max(id) FROM message), 0), "
+    "coalesce((SELECT max(indexed) FROM counter), 0))"
+)
+_LAST_NUMBER: Final = "SELECT max(message, coalesce((SELECT max(id) FROM message), 0)) FROM indexed"
+
 
 class Recent(NamedTuple):
     """One message that has no entries yet: nothing has happened to it since its store, the first of its hash."""
@@ -114,6 +122,12 @@ class RecentMessages:
         self._count = self._committed_count
 
 
+def last_number(connection: sqlite3.Connection) -> int:
+    """Return the largest number that a message may have had before the store was opened, or has now."""
+    number: int = connection.execute(_LAST_NUMBER).fetchone()[0]
+    return number
+
+
 def recover(connection: sqlite3.Connection) -> None:
     """Index what a store that was closed or died had left for later."""
     waiting: dict[bytes, tuple[Recent, ...]] = {}
@@ -121,7 +135,7 @@ def recover(connection: sqlite3.Connection) -> None:
         recent = Recent(number, shard, namespace, rank, prefix(message_hash), sealed_bytes - SEAL_BYTES)
         waiting[tag] = (*waiting.get(tag, ()), recent)
     _index(connection, waiting)
-    connection.execute("UPDATE indexed SET message = coalesce((SELECT max(id) FROM message), 0)")
+    connection.execute(_ALL_INDEXED)
 
 
 def _index(connection: sqlite3.Connection, waiting: Mapping[bytes, Iterable[Recent]]) -> None:

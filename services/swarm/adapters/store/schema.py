@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 #: Raised when the tables change; a file of another version is thrown away and filled from the log again.
-VERSION: Final = 2
+VERSION: Final = 3
 #: Stands in place of the version while an empty store is filled, see ``filling``.
 FILLING: Final = -1
 FILE: Final = "mailboxes.sqlite"
