@@ -76,6 +76,12 @@ class Scene:
         await asyncio.to_thread(self.network.kill)
         await asyncio.to_thread(self.network.start)
 
+    async def everything_killed_twice(self) -> None:
+        """What a node puts off until it is started again must bear to be put off again."""
+        await self.everything_killed()
+        await self.stream.acknowledged(BEFORE)
+        await self.everything_killed()
+
     async def node_wiped(self, number: int = 1) -> None:
         await asyncio.to_thread(self.network.wipe, self.network.places()[number])
 
@@ -124,6 +130,7 @@ async def test_what_was_acknowledged_survives_every_accident(scene: Scene) -> No
         await scene.survive("kill -9 of the whole network", scene.everything_killed)
         await scene.survive("the log put back from an older copy", scene.log_put_back)
         await scene.survive("one node's disk wiped", scene.node_wiped)
+        await scene.survive("kill -9 of the whole network, and again", scene.everything_killed_twice)
     print("\n" + scene.summary())
     for place in scene.network.places():
         assert_silent_while_mending(place, scene.stream.acknowledgements)

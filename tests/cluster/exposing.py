@@ -12,8 +12,9 @@ from typing import Any
 from tests.cluster.kubectl import CommandFailed, Installed
 from tests.cluster.steps import Step
 
-#: Addresses of the load balancers that are played: for documentation (RFC 5737), so nobody else's.
-_FIRST_BALANCER = ip_address("203.0.113.1")
+#: Addresses of the load balancers that are played: the end of the lab's range of Services, since packets to others find
+#: no way out of its network. kube-proxy takes them as it would take any.
+_FIRST_BALANCER = ip_address("10.96.255.1")
 _HTTPS = 8443
 _FIRST_HOST_PORT = 28443
 _LOOK_S = 0.5
