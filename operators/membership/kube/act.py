@@ -124,9 +124,7 @@ class Actor:
         wanted = objects.resource(self._site, pool, name, ordinal=entry.ordinal, key=key, wish=plan.wish)
         resource = await self._bring(SERVICE_NODES, wanted, scenery.resources.get(name), deeds)
         uid = resource["metadata"]["uid"]
-        service = await self._bring(
-            SERVICES, objects.service(self._site, pool, name, uid), scenery.services.get(name), deeds
-        )
+        service = await self._bring_service(name, plan, work, uid)
         place = place_of(pool, entry.ordinal, service)
         if plan.renew and place is not None:
             stateful = objects.stateful_set(self._site, pool, name, ordinal=entry.ordinal, uid=uid, place=place)
@@ -134,6 +132,17 @@ class Actor:
             await self._bring(STATEFUL_SETS, stateful if there is None else without_claims(stateful), there, deeds)
         await self._attend_pod(name, plan, scenery, deeds)
         await self._grow(scenery.claims.get(name), plan, pool, deeds)
+
+    async def _bring_service(self, name: str, plan: NodePlan, work: _Work, uid: str) -> Manifest:
+        """Bring a node's Service; by what addresses it is reached changes with the node, when that is renewed.
+
+        All at once they would be gone for everybody, while the nodes still tell the old ones.
+        """
+        wanted = objects.service(self._site, work.pool, name, uid)
+        there = work.scenery.services.get(name)
+        if there is not None and not plan.renew:
+            wanted = objects.as_exposed(wanted, there)
+        return await self._bring(SERVICES, wanted, there, work.deeds)
 
     async def _attend_pod(self, name: str, plan: NodePlan, scenery: Scenery, deeds: Deeds) -> None:
         claim, pod = scenery.claims.get(name), scenery.pods.get(name)

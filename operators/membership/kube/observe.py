@@ -76,20 +76,24 @@ async def look(cluster: Cluster, pool: str) -> Scenery:
     return Scenery(resources, services, sets, pods, claims, budgets=_by_label(found[-1], SWARM))
 
 
+def cluster_ip(service: Manifest | None) -> str:
+    """Return a Service's address inside the cluster; empty while it has none."""
+    ip: str = ((service or {}).get("spec") or {}).get("clusterIP") or ""
+    return "" if ip == "None" else ip
+
+
 def place_of(pool: PoolSpec, ordinal: int, service: Manifest | None) -> Place | None:
-    """Return where a node is reached; ``None`` while the cluster has not assigned it yet."""
-    if service is None:
+    """Return where a node is to be reached; ``None`` while the cluster has not assigned it yet."""
+    ip = cluster_ip(service)
+    if service is None or not ip:
         return None
     spec = service["spec"]
-    ip = spec.get("clusterIP") or ""
-    if ip in {"", "None"}:
-        return None
     match pool.exposure.kind:
         case "NodePort":
             number = next((port.get("nodePort") for port in spec["ports"] if port["name"] == "https"), None)
-            return None if not number else Place(ip, "$(NAISHO_HOST_IP)", number)
+            return None if not number else Place(ip, objects.HOST_IP, number)
         case "HostPort":
-            return Place(ip, "$(NAISHO_HOST_IP)", pool.exposure.first_port + ordinal)
+            return Place(ip, objects.HOST_IP, pool.exposure.first_port + ordinal)
         case "LoadBalancer":
             points = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
             host = next((point.get("ip") or point.get("hostname") for point in points), None)
@@ -101,20 +105,22 @@ def place_of(pool: PoolSpec, ordinal: int, service: Manifest | None) -> Place | 
 def see(site: Site, pool: PoolSpec, name: str, entry: Entry, scenery: Scenery, *, now_ms: int) -> SeenNode:
     """Return what is there of one node; what the membership authority knows of it is left to others."""
     resource = scenery.resources.get(name)
-    place = place_of(pool, entry.ordinal, scenery.services.get(name))
+    service = scenery.services.get(name)
+    place = place_of(pool, entry.ordinal, service)
     there = scenery.sets.get(name)
     pod = scenery.pods.get(name)
     current = False
-    if there is not None and resource is not None and place is not None:
+    if there is not None and resource is not None and service is not None and place is not None:
         uid = resource["metadata"]["uid"]
         wanted = objects.stateful_set(site, pool, name, ordinal=entry.ordinal, uid=uid, place=place)
-        current = says(there, without_claims(wanted))
+        exposed = objects.is_exposed(service, objects.service(site, pool, name, uid))
+        current = exposed and says(there, without_claims(wanted))
     seen_pod = None if pod is None else _see_pod(pod, _revision(there), now_ms)
     host_ip = seen_pod.host_ip if seen_pod else ""
     return SeenNode(
         name,
         resource=None if resource is None else _see_resource(resource),
-        address=_address(place, host_ip),
+        address=_told_address(pod, host_ip) or _address(place, host_ip),
         placed=there is not None and (resource is None or _belongs(there, resource)),
         current=current,
         pod=seen_pod,
@@ -126,6 +132,16 @@ def without_claims(stateful_set: Manifest) -> Manifest:
     """Return a StatefulSet without its volume claims, which nobody may change once it is there."""
     spec = {name: value for name, value in stateful_set["spec"].items() if name != "volumeClaimTemplates"}
     return {**stateful_set, "spec": spec}
+
+
+def _told_address(pod: Manifest | None, host_ip: str) -> str:
+    """Return the address that a node's pod tells clients, which need not be the one that it is to tell."""
+    for container in (pod or {}).get("spec", {}).get("containers") or ():
+        for variable in container.get("env") or ():
+            if variable["name"] == objects.TOLD:
+                said: str = variable.get("value") or ""
+                return said.replace(objects.HOST_IP, host_ip) if host_ip or objects.HOST_IP not in said else ""
+    return ""
 
 
 def _address(place: Place | None, host_ip: str) -> str:

@@ -24,7 +24,7 @@ from operators.membership.kube.cluster import NODE_POOLS, SERVICE_NODES, Cluster
 from operators.membership.kube.errors import Conflict
 from operators.membership.kube.hearsay import Hearsay
 from operators.membership.kube.members import members, policy, seen_directory
-from operators.membership.kube.observe import Scenery, look, place_of, see
+from operators.membership.kube.observe import Scenery, cluster_ip, look, see
 from operators.membership.kube.registers import Registers
 from operators.membership.kube.scaler import Scaler
 from operators.membership.kube.settings import MembershipRules
@@ -164,10 +164,9 @@ class Reconciler:
             broken=wish.problems,
         )
         places = {
-            name: (node.address, place.cluster_ip)
+            name: (node.address, ip)
             for name, node in nodes.items()
-            if node.address
-            and (place := place_of(spec, register.entries[name].ordinal, scenery.services.get(name))) is not None
+            if node.address and (ip := cluster_ip(scenery.services.get(name)))
         }
         return _Pool(body, observed, scenery, places)
 

@@ -18,6 +18,12 @@ SEED: Final = 8080
 ONION_METRICS: Final = 9101
 SWARM_METRICS: Final = 9102
 
+_ABOUT_HTTPS: Final = "ABOUT_HTTPS"
+#: The variable with the address that a node tells clients, and what stands in it for that of the pod's machine.
+TOLD: Final = f"NAISHO_SWARM_{_ABOUT_HTTPS}"
+HOST_IP: Final = "$(NAISHO_HOST_IP)"
+#: What of a Service says how it is reached.
+_EXPOSING: Final = frozenset({"type", "externalTrafficPolicy", "ports"})
 _ETC: Final = "/etc/naisho"
 _DATA: Final = "/var/lib/naisho"
 _RUN: Final = "/run/naisho"
@@ -73,6 +79,18 @@ def service(site: Site, pool: PoolSpec, name: str, uid: str) -> Manifest:
     if kind == "LoadBalancer":
         meta["annotations"] = dict(pool.exposure.annotations)
     return {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec}
+
+
+def as_exposed(wanted: Manifest, there: Manifest) -> Manifest:
+    """Return a node's Service that is reached as it is now: by addresses that the running node has told everybody."""
+    kept = {name: there["spec"][name] for name in _EXPOSING if name in there["spec"]}
+    spec = {name: value for name, value in wanted["spec"].items() if name not in _EXPOSING}
+    return {**wanted, "spec": spec | kept}
+
+
+def is_exposed(there: Manifest, wanted: Manifest) -> bool:
+    """Tell whether a node's Service is reached as it should be."""
+    return bool(there["spec"].get("type", "ClusterIP") == wanted["spec"]["type"])
 
 
 def stateful_set(site: Site, pool: PoolSpec, name: str, *, ordinal: int, uid: str, place: Place) -> Manifest:
@@ -182,7 +200,7 @@ def _swarm(site: Site, pool: PoolSpec, place: Place) -> Manifest:
         "CERTIFICATE": f"{_ETC}/keys",
         "DATA": f"{_DATA}/store",
         "MAILBOX": f"{_RUN}/mailbox.sock",
-        "ABOUT_HTTPS": f"{place.https_host}:{place.https_port}",
+        _ABOUT_HTTPS: f"{place.https_host}:{place.https_port}",
         "ABOUT_HOP": f"{place.cluster_ip}:{HOP}",
         "ABOUT_FAMILY": pool.family,
         "ABOUT_COUNTRY": pool.country,

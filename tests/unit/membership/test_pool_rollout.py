@@ -158,3 +158,15 @@ def test_what_is_not_there_is_made() -> None:
     nothing = SeenNode("p-9")
     plan = rolled([nothing, unready(node(0))], informed=False)
     assert plan.renew == {"p-9"}
+
+
+def test_nodes_that_nobody_reaches_do_not_hold_each_other_up() -> None:
+    """Their address may be what is to be changed; still one of a swarm at a time, and none while another restarts."""
+    lost = [node(n, current=False, member=member(life=Life.UNREACHABLE, holds=False)) for n in range(4)]
+    assert rolled(lost).renew == {"p-0"}
+    restarting = with_pod(lost[0], ready=False, started=False)
+    assert rolled([restarting, *lost[1:]]).renew == {"p-0"}
+    assert rolled([node(0, member=member(life=Life.UNREACHABLE)), *lost[1:]]).renew == {"p-1"}
+    assert rolled([node(0), *lost[1:]]).renew == {"p-1"}
+    found = rolled([node(0, current=False), *lost[1:]])
+    assert (found.renew, set(found.waiting)) == ({"p-1"}, {"p-0", "p-2", "p-3"}), "who serves waits for them"

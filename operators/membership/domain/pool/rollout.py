@@ -108,9 +108,14 @@ def _is_being_changed(node: SeenNode) -> bool:
 
 
 def _stays_unwell(node: SeenNode) -> bool:
-    """Tell whether a node is not well, and nothing under way will make it so."""
-    pod = node.pod
-    return pod is not None and (pod.stuck or pod.broken) and not pod.deleting and not _is_being_changed(node)
+    """Tell whether a node is not well, and nothing under way will make it so.
+
+    One that runs and that others cannot reach is among them: its address may be what is to be changed.
+    """
+    pod, member = node.pod, node.member
+    if pod is None or pod.deleting or _is_being_changed(node):
+        return False
+    return pod.stuck or pod.broken or (pod.ready and member is not None and member.life is Life.UNREACHABLE)
 
 
 def _in_the_way(node: SeenNode, nodes: Mapping[str, SeenNode], touched: set[str], *, informed: bool) -> str:
