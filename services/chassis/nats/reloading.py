@@ -22,6 +22,7 @@ import time
 import urllib.request
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from http.client import HTTPException
 from pathlib import Path
 from typing import Final
 
@@ -42,6 +43,9 @@ def changed_at(folders: Iterable[Path]) -> float:
     """Return when the newest of all files was written, seconds since 1970; 0 if there is none.
 
     A mounted Secret is a folder of links to its newest version, whose files are as old as that.
+
+    Raises:
+        OSError: a folder or file cannot be read, or has gone meanwhile.
     """
     found = 0.0
     for folder in folders:
@@ -60,7 +64,7 @@ def loaded_at(monitor: str) -> float | None:
     try:
         with urllib.request.urlopen(f"{monitor}/varz", timeout=_ANSWER_WITHIN_S) as answer:  # noqa: S310 - from our own arguments
             return datetime.fromisoformat(json.load(answer)["config_load_time"]).timestamp()
-    except (OSError, ValueError, KeyError):
+    except (OSError, HTTPException, ValueError, KeyError):
         return None
 
 
@@ -91,7 +95,13 @@ class Reloading:
             log.info("the server runs by its newest files")
             self._asked = self._pause_s = 0.0
         self._loaded = loaded
-        if changed_at(self._folders) <= loaded - MARGIN_S or time.monotonic() < self._asked + self._pause_s:
+        try:
+            changed = changed_at(self._folders)
+        except OSError as error:
+            # A file may go while it is looked at; whatever it is, the server must not end for it.
+            log.warning("the server's files cannot be looked at now: %s", error.strerror)
+            return False
+        if changed <= loaded - MARGIN_S or time.monotonic() < self._asked + self._pause_s:
             return False
         if self._asked:
             log.warning("the server has not taken its newest files, its own log says why; it is asked again")

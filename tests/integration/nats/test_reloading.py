@@ -163,6 +163,21 @@ async def test_nothing_is_reloaded_while_nothing_changes(kept: Kept) -> None:
     assert kept.loaded() == before
 
 
+async def test_what_cannot_be_looked_at_ends_nobody(kept: Kept, tmp_path: Path) -> None:
+    """This process is the server's parent: if it failed, the server would end with it."""
+    gone = reloading.Reloading(kept.process, kept.monitor, [tmp_path / "gone"])
+    assert await asyncio.to_thread(gone.look) is False
+
+    async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(b"what?\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(babble, "127.0.0.1") as nonsense:
+        port = nonsense.sockets[0].getsockname()[1]
+        assert await asyncio.to_thread(reloading.loaded_at, f"http://127.0.0.1:{port}") is None
+
+
 async def test_it_ends_with_the_server_and_hands_signals_on(kept: Kept) -> None:
     server = _child(kept.process.pid)
     kept.process.send_signal(signal.SIGTERM)
